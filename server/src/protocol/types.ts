@@ -1,0 +1,351 @@
+/**
+ * Every type that crosses a process boundary: parts, messages, tool calls, usage, session events and deltas.
+ *
+ * Not here: JSON-RPC descriptors (`methods.ts`) and anything with runtime code. This file imports nothing, so the
+ * webview can share it as types only. Easily got wrong: `SessionEvent`s are stored and carry a sequence number;
+ * `SessionDelta`s are only streamed, and losing one must never lose anything a person would miss after a reload.
+ */
+
+/** A JSON value, as it appears on the wire and in the journal. */
+export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json };
+
+/** Identifies one session; also the name of its journal file, so it holds only `[a-z0-9-]`. */
+export type SessionId = string & { readonly __brand: "SessionId" };
+/** Identifies one turn within a session. */
+export type TurnId = string & { readonly __brand: "TurnId" };
+/** Identifies one tool call within a session. Vendor ids are kept as they came: the vendor wants them back. */
+export type CallId = string & { readonly __brand: "CallId" };
+/** Names a stored byte string by the SHA-256 of its content, in hex. */
+export type BlobId = string & { readonly __brand: "BlobId" };
+
+// ---------------------------------------------------------------------------------------------------- parts
+
+/** Plain text or markdown, written by a person or by the model. */
+export interface TextPart {
+  readonly type: "text";
+  readonly text: string;
+}
+
+/** A picture given by the user. */
+export interface ImagePart {
+  readonly type: "image";
+  readonly mimeType: "image/png" | "image/jpeg" | "image/gif" | "image/webp";
+  /** Base64, without a `data:` prefix. */
+  readonly base64: string;
+}
+
+/** A file, selection or diagnostic that the user pointed at, as the text that the model is shown. */
+export interface ReferencePart {
+  readonly type: "reference";
+  /** What the user sees on the chip, for example `src/parse.ts:10-24`. */
+  readonly label: string;
+  readonly uri?: string;
+  /** The text given to the model, frozen when the prompt was sent. */
+  readonly text: string;
+}
+
+/** What the model thought, as far as the vendor shows it. Empty text is normal. */
+export interface ThinkingPart {
+  readonly type: "thinking";
+  readonly text: string;
+}
+
+/** The model asks for a tool to be run. */
+export interface ToolCallPart {
+  readonly type: "tool_call";
+  readonly callId: CallId;
+  readonly name: string;
+  /** The parsed arguments; `null` when they were not JSON, and then `malformed` holds the raw text. */
+  readonly input: Json;
+  readonly malformed?: string;
+}
+
+/** What a person may send. */
+export type PromptPart = TextPart | ImagePart | ReferencePart;
+/** What a model may answer. */
+export type AssistantPart = TextPart | ThinkingPart | ToolCallPart;
+
+/** The vendor's own form of an assistant message, echoed back byte for byte to the same API (thinking is bound to it). */
+export interface WireMessage {
+  /** The API that produced it; another API is given the normalised parts instead. */
+  readonly api: ModelApi;
+  readonly content: Json;
+}
+
+/** The result of one tool call, as the model sees it. Exactly one exists for each call. */
+export interface ToolResult {
+  readonly callId: CallId;
+  readonly text: string;
+  readonly isError: boolean;
+}
+
+// ---------------------------------------------------------------------------------------------------- models
+
+/** A wire format. `recorded` plays a recording and never reaches a network. */
+export type ModelApi = "anthropic-messages" | "openai-responses" | "openai-chat" | "recorded";
+
+/** How a model may be used and what it costs: one row of the catalogue. */
+export interface ModelSpec {
+  /** `provider/model`, for example `anthropic/claude-sonnet-5-5`: unique, and what users write. */
+  readonly id: string;
+  /** What the picker shows. */
+  readonly label: string;
+  readonly api: ModelApi;
+  /** The vendor's id for the model, as sent on the wire. */
+  readonly wireId: string;
+  /** Tokens the model accepts in all (prompt and answer). */
+  readonly contextTokens: number;
+  /** Tokens it may answer at most in one request. */
+  readonly maxOutputTokens: number;
+  readonly images: boolean;
+  /** How thinking is asked for: not at all, always adaptive, or by an effort word. */
+  readonly thinking: "none" | "adaptive" | "effort";
+  /** US dollars per million tokens; absent for local models. */
+  readonly price?: ModelPrice;
+  /** Base URL where it differs from the vendor's own. */
+  readonly baseUrl?: string;
+  /** True when it runs on this machine and needs no key. */
+  readonly local?: boolean;
+}
+
+/** US dollars per million tokens. */
+export interface ModelPrice {
+  readonly input: number;
+  readonly output: number;
+  readonly cacheWrite: number;
+  readonly cacheRead: number;
+  /** Prompts longer than `aboveTokens` are charged at `times` the input and output price for the whole request. */
+  readonly cliff?: { readonly aboveTokens: number; readonly inputTimes: number; readonly outputTimes: number };
+}
+
+/** A model as the picker offers it. */
+export interface ModelChoice {
+  readonly id: string;
+  readonly label: string;
+  /** Whether it can be used now, and if not, what is missing. */
+  readonly state: "ready" | "needs_key" | "recording";
+  /** Which credential it needs, where it needs one. */
+  readonly credential?: CredentialName;
+}
+
+/** Names of the credentials that Hermes knows. Their values never appear in events, logs or settings. */
+export type CredentialName = "anthropic" | "openai";
+
+/** Tokens used by one request or a sum of requests, in one meaning for all vendors. */
+export interface Usage {
+  /** Prompt tokens charged in full: neither read from the prompt cache nor written to it. */
+  readonly inputTokens: number;
+  readonly cacheReadTokens: number;
+  readonly cacheWriteTokens: number;
+  /** All generated tokens, thinking included. */
+  readonly outputTokens: number;
+  readonly thinkingTokens: number;
+}
+
+/** Why a turn ended: ACP's five, and `budget` and `error`. */
+export type StopReason = "end_turn" | "max_tokens" | "max_turn_requests" | "refusal" | "cancelled" | "budget" | "error";
+
+/** A failure that a person is told about: what happened, and what to do next. */
+export interface Failure {
+  /** A stable word for programs, for example `auth`, `network`, `host_stopped`. */
+  readonly code: string;
+  /** What happened and why, in a sentence; then what to do. */
+  readonly message: string;
+}
+
+// ---------------------------------------------------------------------------------------------------- tools
+
+/** What a tool does, in ACP's words. */
+export type ToolKind = "read" | "edit" | "delete" | "move" | "search" | "execute" | "fetch" | "think" | "other";
+
+/** A tool as the model is told of it. */
+export interface ToolSpec {
+  readonly name: string;
+  readonly description: string;
+  /** JSON Schema of the arguments. */
+  readonly inputSchema: { readonly [key: string]: Json };
+}
+
+/** A place in a file; lines count from 1. */
+export interface Location {
+  readonly uri: string;
+  readonly fromLine?: number;
+  readonly toLine?: number;
+}
+
+/** One file that a call changed, by its bytes before and after. `null` means the file does not exist. */
+export interface FileChange {
+  readonly uri: string;
+  readonly before: BlobId | null;
+  readonly after: BlobId | null;
+  readonly addedLines: number;
+  readonly removedLines: number;
+  /** Unix permission bits before the change, so that undo restores them too. */
+  readonly mode?: number;
+}
+
+/** What the user answered to an approval. */
+export type ApprovalChoice = "allow_once" | "allow_session" | "allow_always" | "deny";
+
+/** A question to the user before a call runs. */
+export interface PermissionRequest {
+  readonly sessionId: SessionId;
+  readonly callId: CallId;
+  readonly tool: string;
+  readonly kind: ToolKind;
+  /** What will happen, in one line: `Run npm test`. */
+  readonly title: string;
+  /** The whole command, or the diff of the edit, or the reason why it asks. */
+  readonly detail: string;
+  /** The rule that "for this session" and "always" would store, for example `shell(npm test)`. */
+  readonly rule: string;
+}
+
+// ---------------------------------------------------------------------------------------------------- events
+
+/** What every stored event carries. */
+export interface EventBase {
+  /** Position in the journal, from 1, without gaps. */
+  readonly seq: number;
+  /** Milliseconds since the epoch. */
+  readonly at: number;
+}
+
+/** Where a prompt came from. */
+export type PromptOrigin = "panel" | "code_action" | "command" | "cli";
+
+/** A member of the journal, without its position: what modules emit. */
+export type SessionEventBody =
+  | { readonly type: "session_created"; readonly sessionId: SessionId; readonly cwd: string; readonly version: 1 }
+  | { readonly type: "title_set"; readonly title: string }
+  | {
+      readonly type: "turn_started";
+      readonly turnId: TurnId;
+      readonly prompt: readonly PromptPart[];
+      readonly origin: PromptOrigin;
+      readonly model: string;
+      /** True when a recording answers, so that every surface can say so. */
+      readonly recorded: boolean;
+    }
+  | { readonly type: "step_started"; readonly turnId: TurnId; readonly step: number }
+  | {
+      /** The stream died before a complete block: what was streamed of this step is dropped, and it is asked again. */
+      readonly type: "step_restarted";
+      readonly turnId: TurnId;
+      readonly step: number;
+      readonly reason: string;
+    }
+  | {
+      readonly type: "assistant_message";
+      readonly turnId: TurnId;
+      readonly step: number;
+      readonly parts: readonly AssistantPart[];
+      readonly wire?: WireMessage;
+      /** True when the stream was cut or cancelled after these complete blocks. */
+      readonly partial?: boolean;
+    }
+  | {
+      readonly type: "tool_started";
+      readonly callId: CallId;
+      readonly name: string;
+      readonly kind: ToolKind;
+      /** One line for the card: `Read src/parse.ts`. */
+      readonly title: string;
+      readonly locations: readonly Location[];
+    }
+  | { readonly type: "permission_requested"; readonly callId: CallId; readonly request: PermissionRequest }
+  | {
+      readonly type: "permission_resolved";
+      readonly callId: CallId;
+      readonly choice: ApprovalChoice | "cancelled";
+      /** `user` when a person answered; otherwise the rule that did. */
+      readonly by: string;
+    }
+  | { readonly type: "file_changed"; readonly turnId: TurnId; readonly callId: CallId; readonly change: FileChange }
+  | {
+      readonly type: "tool_result";
+      readonly callId: CallId;
+      readonly text: string;
+      readonly isError: boolean;
+      readonly durationMs: number;
+    }
+  | {
+      readonly type: "step_finished";
+      readonly turnId: TurnId;
+      readonly step: number;
+      readonly usage: Usage;
+      /** US dollars; absent where the catalogue has no price. */
+      readonly cost?: number;
+      /** Milliseconds from sending the request to its first event, and to its last. */
+      readonly firstEventMs: number;
+      readonly totalMs: number;
+    }
+  | {
+      readonly type: "turn_finished";
+      readonly turnId: TurnId;
+      readonly stopReason: StopReason;
+      readonly failure?: Failure;
+    }
+  | { readonly type: "turn_undone"; readonly turnId: TurnId; readonly files: readonly UndoneFile[] }
+  | { readonly type: "notice"; readonly level: "info" | "warning"; readonly message: string };
+
+/** A stored event: the journal's line, the wire's update, the UI's and the tests' input. */
+export type SessionEvent = EventBase & SessionEventBody;
+
+/** What undo did to one file. */
+export interface UndoneFile {
+  readonly uri: string;
+  /** `conflict`: it was changed since in the same lines, and was left as it is. */
+  readonly outcome: "restored" | "merged" | "conflict" | "unchanged";
+}
+
+/** A streamed update that is not stored; what it shows arrives again, whole, in a stored event. */
+export type SessionDelta =
+  | { readonly type: "text_delta"; readonly turnId: TurnId; readonly part: number; readonly text: string }
+  | { readonly type: "thinking_delta"; readonly turnId: TurnId; readonly part: number; readonly text: string }
+  | {
+      readonly type: "tool_call_delta";
+      readonly turnId: TurnId;
+      readonly part: number;
+      readonly callId: CallId;
+      readonly name: string;
+      /** The next piece of the arguments' JSON text. */
+      readonly json: string;
+    }
+  | { readonly type: "tool_output_delta"; readonly callId: CallId; readonly text: string }
+  | {
+      /** A request waits before it is tried again. `untilAt` is in milliseconds since the epoch. */
+      readonly type: "retry_delta";
+      readonly turnId: TurnId;
+      readonly attempt: number;
+      readonly untilAt: number;
+      readonly reason: string;
+    };
+
+/** What `session/update` carries. */
+export type SessionUpdate = SessionEvent | SessionDelta;
+
+// ---------------------------------------------------------------------------------------------------- sessions
+
+/** A line of the session list. */
+export interface SessionSummary {
+  readonly sessionId: SessionId;
+  readonly title: string;
+  readonly cwd: string;
+  readonly createdAt: number;
+  readonly updatedAt: number;
+  readonly turns: number;
+  /** The text around a hit, when the list was asked with a query. */
+  readonly snippet?: string;
+}
+
+/** A file changed in a session, as the panel lists it. */
+export interface ChangedFile {
+  readonly uri: string;
+  /** Path relative to the workspace, for people. */
+  readonly path: string;
+  readonly turnId: TurnId;
+  readonly addedLines: number;
+  readonly removedLines: number;
+  readonly status: "added" | "modified" | "deleted";
+}

@@ -1,0 +1,129 @@
+/**
+ * What a tool is. `defineTool` is the only way to make one.
+ *
+ * Not here: when a tool runs (`scheduler.ts`) and whether it may (`permission.ts`). Easily got wrong: `access` decides
+ * both, so when unsure it answers "writes everything": slow is safe.
+ */
+import { z } from "zod";
+import type { CallId, Json, Location, ToolKind, ToolSpec } from "../protocol/types.ts";
+import type { FileText, ResolvedPath, Version, Workspace } from "../workspace/workspace.ts";
+
+/** What a call touches: file URIs, `dir/**` for everything below a folder, or `*` for anything at all. */
+export interface Access {
+  readonly reads: readonly string[];
+  readonly writes: readonly string[];
+}
+
+/** What a tool gives back. */
+export interface ToolOutput {
+  /** For the model; within the caps that the tool states. */
+  readonly text: string;
+  /** Set when the call did not do what was asked although nothing broke (a command that exits with 1). */
+  readonly isError?: boolean;
+}
+
+/** What a running call may use. */
+export interface ToolContext {
+  readonly callId: CallId;
+  readonly workspace: Workspace;
+  readonly signal: AbortSignal;
+  /** Shows output while the call runs. */
+  readonly report: (text: string) => void;
+  /** The file as this session last saw it: the base for an edit when the file has moved on since. */
+  readonly lastSeen: (uri: string) => FileText | undefined;
+  /** Remembers what the model has now been shown of a file. */
+  readonly saw: (file: FileText) => void;
+  /**
+   * Writes through the workspace with the before-image stored first and the change recorded in the session.
+   * Returns as `Workspace.swap` does.
+   */
+  readonly change: (change: {
+    readonly uri: string;
+    readonly before: FileText | null;
+    readonly text: string | null;
+  }) => Promise<{ readonly applied: true; readonly version: Version | null } | { readonly applied: false; readonly current: FileText | null }>;
+}
+
+/** A tool that the model can call. */
+export interface Tool {
+  readonly name: string;
+  readonly kind: ToolKind;
+  readonly spec: ToolSpec;
+  /** Checks arguments; the error text names the field and what it should be, for the model to correct. */
+  readonly parse: (input: Json) => { readonly ok: true; readonly call: ParsedCall } | { readonly ok: false; readonly message: string };
+}
+
+/** A call whose arguments are valid. */
+export interface ParsedCall {
+  /** One line for the card and the approval: `Edit src/parse.ts`. */
+  readonly title: string;
+  /** The whole command or new text, for the approval. */
+  readonly detail: string;
+  /** What permission rules match against: a path relative to the root, or a command. */
+  readonly subjects: (workspace: Workspace) => Promise<readonly Subject[]>;
+  readonly locations: (workspace: Workspace) => Promise<readonly Location[]>;
+  readonly access: (workspace: Workspace) => Promise<Access>;
+  readonly run: (context: ToolContext) => Promise<ToolOutput>;
+}
+
+/** What a permission rule is matched against. */
+export type Subject =
+  | { readonly type: "path"; readonly resolved: ResolvedPath }
+  | { readonly type: "command"; readonly command: string };
+
+/** The typed parts of a tool, before `defineTool` hides its input type. */
+export interface ToolDefinition<Schema extends z.ZodType> {
+  readonly name: string;
+  readonly kind: ToolKind;
+  readonly description: string;
+  readonly schema: Schema;
+  readonly title: (input: z.output<Schema>) => string;
+  readonly detail?: (input: z.output<Schema>) => string;
+  /** Paths the call names, for permission, locations and the default access. */
+  readonly paths: (input: z.output<Schema>) => readonly string[];
+  readonly subjects?: (input: z.output<Schema>) => readonly Subject[];
+  readonly access?: (input: z.output<Schema>, workspace: Workspace) => Promise<Access>;
+  readonly run: (input: z.output<Schema>, context: ToolContext) => Promise<ToolOutput>;
+}
+
+/** Makes a `Tool`: derives its JSON Schema, checks arguments, and defaults access to the named paths by its kind. */
+export function defineTool<Schema extends z.ZodType>(definition: ToolDefinition<Schema>): Tool {
+  const { $schema: _, ...inputSchema } = z.toJSONSchema(definition.schema, { io: "input" }) as { [key: string]: Json };
+  return {
+    name: definition.name,
+    kind: definition.kind,
+    spec: { name: definition.name, description: definition.description, inputSchema },
+    parse: (input) => {
+      const parsed = definition.schema.safeParse(input);
+      if (!parsed.success) {
+        return { ok: false, message: `Invalid arguments for ${definition.name}. ${z.prettifyError(parsed.error)}` };
+      }
+      return { ok: true, call: toParsedCall(definition, parsed.data) };
+    },
+  };
+}
+
+function toParsedCall<Schema extends z.ZodType>(
+  definition: ToolDefinition<Schema>,
+  input: z.output<Schema>,
+): ParsedCall {
+  const resolveAll = (workspace: Workspace) =>
+    Promise.all(definition.paths(input).map((path) => workspace.resolve(path)));
+  return {
+    title: definition.title(input),
+    detail: definition.detail?.(input) ?? "",
+    subjects: async (workspace) =>
+      definition.subjects?.(input) ??
+      (await resolveAll(workspace)).map((resolved): Subject => ({ type: "path", resolved })),
+    locations: async (workspace) => (await resolveAll(workspace)).map(({ uri }) => ({ uri })),
+    access: async (workspace) => {
+      if (definition.access) return definition.access(input, workspace);
+      const uris = (await resolveAll(workspace)).map(({ uri }) => uri);
+      return definition.kind === "read" || definition.kind === "search"
+        ? { reads: uris, writes: [] }
+        : { reads: uris, writes: uris };
+    },
+    run: (context) => definition.run(input, context),
+  };
+}
+

@@ -1,0 +1,133 @@
+/**
+ * The files as the agent sees them, whatever holds them: a directory, or an editor's unsaved buffers over one.
+ *
+ * Not here: merging, permissions and what counts as a sensible edit. Easily got wrong: a version is opaque (compare it
+ * for equality only), and `swap` never overwrites what its caller has not seen.
+ */
+import type { Json } from "../protocol/types.ts";
+
+/** An opaque token that changes whenever the text does. */
+export type Version = string & { readonly __brand: "Version" };
+
+/** A text file at one version. */
+export interface FileText {
+  readonly uri: string;
+  /** Exactly what decodes from the bytes: line endings and a byte order mark are kept. */
+  readonly text: string;
+  readonly version: Version;
+  /** `buffer` when an editor holds text that differs from the disk. */
+  readonly source: "disk" | "buffer";
+  /** Unix permission bits, where there is a file. */
+  readonly mode?: number;
+}
+
+/** What a swap did. `stale` gives what is there now: `null` when the file is gone. Nothing was written. */
+export type SwapOutcome =
+  | { readonly applied: true; readonly file: FileText | null }
+  | { readonly applied: false; readonly reason: "stale"; readonly current: FileText | null };
+
+/** One line of `list`. */
+export interface ListEntry {
+  /** Relative to the workspace root, with `/`; folders end in `/`. */
+  readonly path: string;
+  /** Bytes; absent for folders. */
+  readonly size?: number;
+}
+
+/** What to search for. */
+export interface SearchQuery {
+  /** A regular expression in ripgrep's syntax, or literal text when `literal`. */
+  readonly pattern: string;
+  readonly literal?: boolean;
+  readonly ignoreCase?: boolean;
+  /** A folder or file relative to the root. */
+  readonly path?: string;
+  readonly glob?: string;
+  /** Lines of context around each hit. */
+  readonly context: number;
+  /** Stop after this many hits. */
+  readonly limit: number;
+}
+
+/** One hit with the lines around it; lines count from 1. */
+export interface SearchHit {
+  readonly path: string;
+  readonly line: number;
+  readonly text: string;
+  readonly before: readonly string[];
+  readonly after: readonly string[];
+}
+
+/** Hits in path and line order, and whether the limit cut them. */
+export interface SearchOutcome {
+  readonly hits: readonly SearchHit[];
+  readonly truncated: boolean;
+}
+
+/** A command to run in the workspace's root. */
+export interface RunOptions {
+  readonly command: string;
+  /** Milliseconds after which the whole process group is ended. */
+  readonly timeoutMs: number;
+  /** Called with output as it arrives, in order, both streams as one. */
+  readonly onOutput: (text: string) => void;
+}
+
+/** How a command ended. */
+export interface RunOutcome {
+  /** `null` when it was ended by a signal. */
+  readonly exitCode: number | null;
+  readonly signal: string | null;
+  readonly timedOut: boolean;
+  /** Head and tail of the output within the cap, with a line between that says what was left out. */
+  readonly output: string;
+  /** The file with the whole output, when it was larger than the cap. */
+  readonly outputFile?: string;
+}
+
+/** A path given by the model, made absolute. */
+export interface ResolvedPath {
+  readonly uri: string;
+  /** The real path on disk, symbolic links followed as far as they exist. */
+  readonly fsPath: string;
+  /** Relative to the root with `/`, or the absolute path when outside. */
+  readonly path: string;
+  readonly inside: boolean;
+  /** True when ignore files or settings hide it from the agent. */
+  readonly ignored: boolean;
+}
+
+/** The files of one project. Paths are what the model writes: relative to the root, absolute, or `file:` URIs. */
+export interface Workspace {
+  /** Absolute path of the root folder. */
+  readonly root: string;
+  resolve(path: string): Promise<ResolvedPath>;
+  /**
+   * Reads a text file. Throws `ToolError` when it is missing (naming near matches), a folder, binary, not UTF-8, or
+   * larger than the limit.
+   */
+  read(uri: string, signal: AbortSignal): Promise<FileText>;
+  /**
+   * Replaces the text of `uri` if it is still at `version` (`null`: if it does not exist). `text: null` deletes it.
+   * The write is atomic, keeps the mode, and makes missing folders. Throws `ToolError` when the disk refuses.
+   */
+  swap(uri: string, version: Version | null, text: string | null, signal: AbortSignal): Promise<SwapOutcome>;
+  /** Lists a folder, ignored entries left out. Stops at `limit` and says so. */
+  list(
+    path: string,
+    options: { readonly depth: number; readonly limit: number },
+    signal: AbortSignal,
+  ): Promise<{ readonly entries: readonly ListEntry[]; readonly truncated: boolean }>;
+  search(query: SearchQuery, signal: AbortSignal): Promise<SearchOutcome>;
+  /** Runs a shell command in its own process group; aborting `signal` ends the whole tree. */
+  run(options: RunOptions, signal: AbortSignal): Promise<RunOutcome>;
+}
+
+/** A diagnostic as the editor knows it; lines count from 1. Kept loose on purpose: it is shown, never computed with. */
+export interface DiagnosticText {
+  readonly uri: string;
+  readonly line: number;
+  readonly severity: "error" | "warning" | "info" | "hint";
+  readonly message: string;
+  readonly code?: Json;
+}
