@@ -1,24 +1,25 @@
 /**
  * The one interface to a model, and what goes through it. Decorators take a `Provider` and return a `Provider`.
  *
- * Not here: any vendor's wire format, retries, caching. Easily got wrong: `part_done` for a tool call arrives as soon
+ * Not here: any vendor's wire format, retries, caching. Easily got wrong: `block_done` for a tool call arrives as soon
  * as that call's own arguments are complete, while the model may still be talking; callers may run it at once.
  */
 import type {
-  AssistantPart,
+  AssistantBlock,
   CallId,
+  ModelApi,
   ModelSpec,
   PromptPart,
   ToolResult,
   ToolSpec,
   Usage,
-  WireMessage,
 } from "../protocol/types.ts";
 
 /** One message of the conversation as a provider is given it; calls are always followed by all of their results. */
 export type ModelMessage =
   | { readonly role: "user"; readonly parts: readonly PromptPart[] }
-  | { readonly role: "assistant"; readonly parts: readonly AssistantPart[]; readonly wire?: WireMessage }
+  /** `api` says whose `wire` the blocks carry: echo it to the same API, translate the parts for any other. */
+  | { readonly role: "assistant"; readonly api: ModelApi; readonly blocks: readonly AssistantBlock[] }
   /** Results in the order of the calls they answer, whatever order they finished in. */
   | { readonly role: "tool"; readonly results: readonly ToolResult[] };
 
@@ -37,27 +38,29 @@ export interface ModelRequest {
 /** Why a model stopped answering. */
 export type ModelStop = "end_turn" | "tool_calls" | "max_tokens" | "refusal" | "context_overflow" | "pause";
 
-/** What a stream yields. `part` counts the blocks of this answer from 0. */
+/** What a stream yields. `index` counts the blocks of this answer from 0, in the order in which they began. */
 export type ModelEvent =
-  | { readonly type: "text_delta"; readonly part: number; readonly text: string }
-  | { readonly type: "thinking_delta"; readonly part: number; readonly text: string }
+  | { readonly type: "text_delta"; readonly index: number; readonly text: string }
+  | { readonly type: "thinking_delta"; readonly index: number; readonly text: string }
   | {
       readonly type: "tool_call_delta";
-      readonly part: number;
+      readonly index: number;
       readonly callId: CallId;
       readonly name: string;
       /** The next piece of the arguments' JSON text; empty in the first, which announces the call. */
       readonly json: string;
     }
-  | { readonly type: "part_done"; readonly part: number; readonly value: AssistantPart; readonly wire?: WireMessage }
+  /**
+   * A block is complete. Its `wire` holds the vendor's own form of this block alone (an Anthropic content block, a
+   * Responses output item); a provider rebuilds the vendor's message from the blocks in order.
+   */
+  | { readonly type: "block_done"; readonly index: number; readonly block: AssistantBlock }
   /** Sent by `retry.ts` while it waits, so that a person can see why nothing happens. `untilAt` in ms since the epoch. */
   | { readonly type: "retry"; readonly attempt: number; readonly untilAt: number; readonly reason: string }
   | {
       readonly type: "done";
       readonly stop: ModelStop;
       readonly usage: Usage;
-      /** The whole answer in the vendor's own form, to be echoed unchanged. */
-      readonly wire: WireMessage;
       /** What a refusal said, where the vendor says it. */
       readonly detail?: string;
     };

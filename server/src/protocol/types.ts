@@ -60,16 +60,23 @@ export interface ToolCallPart {
   readonly malformed?: string;
 }
 
+/** A block that only its vendor understands; it is shown nowhere and echoed unchanged. */
+export interface OpaquePart {
+  readonly type: "opaque";
+}
+
 /** What a person may send. */
 export type PromptPart = TextPart | ImagePart | ReferencePart;
 /** What a model may answer. */
-export type AssistantPart = TextPart | ThinkingPart | ToolCallPart;
+export type AssistantPart = TextPart | ThinkingPart | ToolCallPart | OpaquePart;
 
-/** The vendor's own form of an assistant message, echoed back byte for byte to the same API (thinking is bound to it). */
-export interface WireMessage {
-  /** The API that produced it; another API is given the normalised parts instead. */
-  readonly api: ModelApi;
-  readonly content: Json;
+/**
+ * One complete block of an answer: what it means, and the vendor's own form of it, which is echoed back unchanged to the
+ * same API (thinking is bound to it). Another API is given the meaning instead.
+ */
+export interface AssistantBlock {
+  readonly part: AssistantPart;
+  readonly wire?: Json;
 }
 
 /** The result of one tool call, as the model sees it. Exactly one exists for each call. */
@@ -236,13 +243,17 @@ export type SessionEventBody =
       readonly reason: string;
     }
   | {
-      readonly type: "assistant_message";
+      /**
+       * A block of the answer is complete. The message of a step is the fold of its blocks, so a stream that dies leaves
+       * exactly what the vendor completed, and a call is stored before it runs.
+       */
+      readonly type: "assistant_block";
       readonly turnId: TurnId;
       readonly step: number;
-      readonly parts: readonly AssistantPart[];
-      readonly wire?: WireMessage;
-      /** True when the stream was cut or cancelled after these complete blocks. */
-      readonly partial?: boolean;
+      /** Which of the answer's blocks, from 0. */
+      readonly index: number;
+      readonly api: ModelApi;
+      readonly block: AssistantBlock;
     }
   | {
       readonly type: "tool_started";
@@ -301,12 +312,12 @@ export interface UndoneFile {
 
 /** A streamed update that is not stored; what it shows arrives again, whole, in a stored event. */
 export type SessionDelta =
-  | { readonly type: "text_delta"; readonly turnId: TurnId; readonly part: number; readonly text: string }
-  | { readonly type: "thinking_delta"; readonly turnId: TurnId; readonly part: number; readonly text: string }
+  | { readonly type: "text_delta"; readonly turnId: TurnId; readonly index: number; readonly text: string }
+  | { readonly type: "thinking_delta"; readonly turnId: TurnId; readonly index: number; readonly text: string }
   | {
       readonly type: "tool_call_delta";
       readonly turnId: TurnId;
-      readonly part: number;
+      readonly index: number;
       readonly callId: CallId;
       readonly name: string;
       /** The next piece of the arguments' JSON text. */
