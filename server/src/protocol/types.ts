@@ -225,14 +225,20 @@ export type PromptOrigin = "panel" | "code_action" | "command" | "cli";
 export type SessionEventBody =
   | { readonly type: "session_created"; readonly sessionId: SessionId; readonly cwd: string; readonly version: 1 }
   | { readonly type: "title_set"; readonly title: string }
+  /** The system prompt with the project's instructions, frozen for the session: the prompt cache depends on it. */
+  | { readonly type: "system_set"; readonly text: string }
   | {
       readonly type: "turn_started";
       readonly turnId: TurnId;
       readonly prompt: readonly PromptPart[];
       readonly origin: PromptOrigin;
+      /** Facts of the moment (root, platform, date), given to the model after the prompt and frozen with it. */
+      readonly context: string;
       readonly model: string;
       /** True when a recording answers, so that every surface can say so. */
       readonly recorded: boolean;
+      /** The process that runs the turn: a turn whose host is gone is closed by the next one that opens the session. */
+      readonly hostPid: number;
     }
   | { readonly type: "step_started"; readonly turnId: TurnId; readonly step: number }
   | {
@@ -272,7 +278,10 @@ export type SessionEventBody =
       /** `user` when a person answered; otherwise the rule that did. */
       readonly by: string;
     }
+  /** Stored just before the file is written, so that no crash can leave a change without its before-image. */
   | { readonly type: "file_changed"; readonly turnId: TurnId; readonly callId: CallId; readonly change: FileChange }
+  /** The write announced by the last `file_changed` of this call and file did not happen. */
+  | { readonly type: "file_change_failed"; readonly turnId: TurnId; readonly callId: CallId; readonly uri: string }
   | {
       readonly type: "tool_result";
       readonly callId: CallId;
@@ -296,6 +305,8 @@ export type SessionEventBody =
       readonly turnId: TurnId;
       readonly stopReason: StopReason;
       readonly failure?: Failure;
+      /** Text of a block that had begun to stream when the turn ended: shown to the user, never sent to a model. */
+      readonly unfinished?: string;
     }
   | { readonly type: "turn_undone"; readonly turnId: TurnId; readonly files: readonly UndoneFile[] }
   | { readonly type: "notice"; readonly level: "info" | "warning"; readonly message: string };

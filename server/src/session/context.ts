@@ -1,0 +1,21 @@
+/**
+ * Builds a model request from session state: sections in order of stability (tools, system, history).
+ *
+ * Not here: where the vendor's cache breakpoints go (each provider places them) or compaction. Easily got wrong: the
+ * same state must give the same request, byte for byte, and a later state must only append to it.
+ */
+import type { ModelRequest } from "../model/provider.ts";
+import type { ModelSpec, ToolSpec } from "../protocol/types.ts";
+import { messagesOf, type SessionState } from "./reduce.ts";
+
+/** The request for the next step. `tools` must be in a stable order. */
+export function buildRequest(state: SessionState, model: ModelSpec, tools: readonly ToolSpec[]): ModelRequest {
+  return {
+    model,
+    system: state.system ?? "",
+    tools,
+    messages: messagesOf(state),
+    maxOutputTokens: Math.min(model.maxOutputTokens, Math.floor(model.contextTokens / 2)),
+    cacheKey: `hermes-${state.sessionId ?? "none"}`,
+  };
+}

@@ -1,0 +1,248 @@
+/**
+ * The agent loop: build a request, stream the answer, run its calls, repeat. It knows no tool, vendor or feature by name.
+ *
+ * Not here: retries before the first event (`model/retry.ts`), permission and order of calls (`tools/scheduler.ts`).
+ * Easily got wrong: calls run while the answer still streams, so a stream that dies is closed at its last complete block
+ * and never asked again once it holds a call.
+ */
+import type { Clock } from "../base/async.ts";
+import { isAbort, messageOf, ProviderError } from "../base/errors.ts";
+import { log } from "../base/trace.ts";
+import type { ModelEvent, ModelStop, Provider } from "../model/provider.ts";
+import type { Failure, ModelSpec, StopReason, ToolCallPart, ToolSpec, TurnId, Usage } from "../protocol/types.ts";
+import { buildRequest } from "./context.ts";
+import type { Session } from "./session.ts";
+
+/** Runs the calls of one step. */
+export interface StepScheduler {
+  /** Takes a call, in the model's order; its result is stored when it settles. */
+  submit(call: ToolCallPart): void;
+  /** Resolves when every submitted call has settled and its result is stored. */
+  drain(): Promise<void>;
+}
+
+/** What a turn needs. */
+export interface TurnDeps {
+  readonly session: Session;
+  readonly provider: Provider;
+  readonly model: ModelSpec;
+  /** In a stable order. */
+  readonly tools: readonly ToolSpec[];
+  readonly createScheduler: (signal: AbortSignal) => StepScheduler;
+  /** US dollars for a usage, where the price is known. */
+  readonly costOf: (usage: Usage) => number | undefined;
+  readonly clock: Clock;
+  readonly maxSteps: number;
+}
+
+/** How a turn ended. */
+export interface TurnEnd {
+  readonly stopReason: StopReason;
+  readonly failure?: Failure;
+  readonly unfinished?: string;
+}
+
+/** How often in a row an answer may be cut and still be gone on from. */
+const maxCuts = 3;
+
+/**
+ * Runs steps until the model has answered without asking for a tool. Never throws for what a model or a tool does;
+ * throws when events cannot be stored.
+ */
+export async function runTurn(deps: TurnDeps, turnId: TurnId, signal: AbortSignal): Promise<TurnEnd> {
+  let cuts = 0;
+  for (let step = 1; step <= deps.maxSteps; step++) {
+    if (signal.aborted) return { stopReason: "cancelled" };
+    await deps.session.append({ type: "step_started", turnId, step });
+    let answer = await runStep(deps, turnId, step, signal);
+    if (answer.error && canAskAgain(answer)) {
+      const reason = messageOf(answer.error);
+      await deps.session.append({ type: "step_restarted", turnId, step, reason });
+      answer = await runStep(deps, turnId, step, signal);
+    }
+    await deps.session.append(stepFinished(deps, turnId, step, answer));
+    if (signal.aborted) return { stopReason: "cancelled", ...unfinishedOf(answer) };
+    if (answer.error) {
+      cuts += 1;
+      if (answer.calls === 0 || cuts >= maxCuts) return failed(answer.error, answer);
+      await deps.session.append({
+        type: "notice",
+        level: "warning",
+        message: `The answer was cut (${messageOf(answer.error)}). Going on from its last complete block.`,
+      });
+      continue;
+    }
+    cuts = 0;
+    const end = endOf(answer);
+    if (end) return end;
+  }
+  return {
+    stopReason: "max_turn_requests",
+    failure: {
+      code: "max_turn_requests",
+      message: `The turn used all of its ${deps.maxSteps} steps. Send “continue” to go on, or raise hermes.turn.maxSteps.`,
+    },
+  };
+}
+
+/** What came of one request and its calls. */
+interface Answer {
+  events: number;
+  blocks: number;
+  calls: number;
+  stop: ModelStop | undefined;
+  detail: string | undefined;
+  usage: Usage;
+  error: unknown;
+  /** Text of the block that was being streamed. */
+  tail: string;
+  firstEventMs: number;
+  totalMs: number;
+}
+
+const noUsage: Usage = { inputTokens: 0, cacheReadTokens: 0, cacheWriteTokens: 0, outputTokens: 0, thinkingTokens: 0 };
+
+async function runStep(deps: TurnDeps, turnId: TurnId, step: number, signal: AbortSignal): Promise<Answer> {
+  const startedAt = deps.clock.now();
+  const scheduler = deps.createScheduler(signal);
+  const answer: Answer = {
+    events: 0,
+    blocks: 0,
+    calls: 0,
+    stop: undefined,
+    detail: undefined,
+    usage: noUsage,
+    error: undefined,
+    tail: "",
+    firstEventMs: 0,
+    totalMs: 0,
+  };
+  let storeFailed = false;
+  try {
+    for await (const event of deps.provider.stream(buildRequest(deps.session.state, deps.model, deps.tools), signal)) {
+      if (event.type !== "retry" && answer.events++ === 0) answer.firstEventMs = deps.clock.now() - startedAt;
+      await receive(deps, turnId, step, event, answer, scheduler).catch((error: unknown) => {
+        storeFailed = true;
+        throw error;
+      });
+    }
+  } catch (error) {
+    answer.error = error;
+  }
+  answer.totalMs = deps.clock.now() - startedAt;
+  await scheduler.drain();
+  if (storeFailed) throw answer.error;
+  return answer;
+}
+
+async function receive(
+  deps: TurnDeps,
+  turnId: TurnId,
+  step: number,
+  event: ModelEvent,
+  answer: Answer,
+  scheduler: StepScheduler,
+): Promise<void> {
+  const { session } = deps;
+  switch (event.type) {
+    case "text_delta":
+      answer.tail += event.text;
+      return session.stream({ ...event, turnId });
+    case "thinking_delta":
+    case "tool_call_delta":
+      return session.stream({ ...event, turnId });
+    case "retry":
+      return session.stream({
+        type: "retry_delta",
+        turnId,
+        attempt: event.attempt,
+        untilAt: event.untilAt,
+        reason: event.reason,
+      });
+    case "block_done": {
+      const { index, block } = event;
+      await session.append({ type: "assistant_block", turnId, step, index, api: deps.model.api, block });
+      answer.blocks += 1;
+      answer.tail = "";
+      if (block.part.type === "tool_call") {
+        answer.calls += 1;
+        scheduler.submit(block.part);
+      }
+      return;
+    }
+    case "done":
+      answer.stop = event.stop;
+      answer.usage = event.usage;
+      answer.detail = event.detail;
+  }
+}
+
+function canAskAgain(answer: Answer): boolean {
+  if (answer.calls > 0 || answer.events === 0 || isAbort(answer.error)) return false;
+  if (!(answer.error instanceof ProviderError)) return false;
+  return ["network", "protocol", "overloaded", "server"].includes(answer.error.kind);
+}
+
+function stepFinished(deps: TurnDeps, turnId: TurnId, step: number, answer: Answer) {
+  const cost = deps.costOf(answer.usage);
+  return {
+    type: "step_finished",
+    turnId,
+    step,
+    usage: answer.usage,
+    ...(cost === undefined ? {} : { cost }),
+    firstEventMs: answer.firstEventMs,
+    totalMs: answer.totalMs,
+  } as const;
+}
+
+function endOf(answer: Answer): TurnEnd | undefined {
+  switch (answer.stop) {
+    case "refusal":
+      return {
+        stopReason: "refusal",
+        failure: { code: "refusal", message: answer.detail || "The model declined to answer. Rephrase the request." },
+      };
+    case "context_overflow":
+      return {
+        stopReason: "error",
+        failure: {
+          code: "contextOverflow",
+          message:
+            "The conversation no longer fits the model's context window. Start a new session, or choose a model with a larger window.",
+        },
+      };
+    case "pause":
+      return undefined;
+    default:
+      if (answer.calls > 0) return undefined;
+      return answer.stop === "max_tokens"
+        ? {
+            stopReason: "max_tokens",
+            failure: {
+              code: "max_tokens",
+              message: "The answer reached the model's length limit. Send “continue” to go on.",
+            },
+          }
+        : { stopReason: "end_turn" };
+  }
+}
+
+function failed(error: unknown, answer: Answer): TurnEnd {
+  if (error instanceof ProviderError) {
+    return { stopReason: "error", failure: { code: error.kind, message: error.message }, ...unfinishedOf(answer) };
+  }
+  log("error", "A turn failed on something that is not a provider error", error);
+  return {
+    stopReason: "error",
+    failure: {
+      code: "bug",
+      message: `Hermes failed: ${messageOf(error)}. Nothing was lost; see “Hermes: Show Log” and send the message again.`,
+    },
+    ...unfinishedOf(answer),
+  };
+}
+
+function unfinishedOf(answer: Answer): { readonly unfinished?: string } {
+  return answer.tail ? { unfinished: answer.tail } : {};
+}
