@@ -59,3 +59,13 @@ export interface Deferred<T> {
 export function deferred<T>(): Deferred<T> {
   return Promise.withResolvers<T>();
 }
+
+/** Settles as `promise` does, or rejects with the abort reason as soon as `signal` aborts; what runs on is ignored. */
+export function abortable<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const onAbort = () => reject(signal.reason);
+    if (signal.aborted) onAbort();
+    signal.addEventListener("abort", onAbort, { once: true });
+    promise.then(resolve, reject).finally(() => signal.removeEventListener("abort", onAbort));
+  });
+}

@@ -4,7 +4,8 @@
  * Not here: when a tool runs (`scheduler.ts`) and whether it may (`permission.ts`). Easily got wrong: `access` decides
  * both, so when unsure it answers "writes everything": slow is safe.
  */
-import { z } from "zod";
+import en from "zod/v4/locales/en.js";
+import * as z from "zod/mini";
 import type { CallId, Json, Location, ToolKind, ToolSpec } from "../protocol/types.ts";
 import type { FileText, ResolvedPath, Version, Workspace } from "../workspace/workspace.ts";
 
@@ -41,7 +42,10 @@ export interface ToolContext {
     readonly uri: string;
     readonly before: FileText | null;
     readonly text: string | null;
-  }) => Promise<{ readonly applied: true; readonly version: Version | null } | { readonly applied: false; readonly current: FileText | null }>;
+  }) => Promise<
+    | { readonly applied: true; readonly version: Version | null }
+    | { readonly applied: false; readonly current: FileText | null }
+  >;
 }
 
 /** A tool that the model can call. */
@@ -50,7 +54,9 @@ export interface Tool {
   readonly kind: ToolKind;
   readonly spec: ToolSpec;
   /** Checks arguments; the error text names the field and what it should be, for the model to correct. */
-  readonly parse: (input: Json) => { readonly ok: true; readonly call: ParsedCall } | { readonly ok: false; readonly message: string };
+  readonly parse: (
+    input: Json,
+  ) => { readonly ok: true; readonly call: ParsedCall } | { readonly ok: false; readonly message: string };
 }
 
 /** A call whose arguments are valid. */
@@ -71,8 +77,11 @@ export type Subject =
   | { readonly type: "path"; readonly resolved: ResolvedPath }
   | { readonly type: "command"; readonly command: string };
 
+// `zod/mini` throughout: bundled, it starts in 11 ms where `zod` takes 33, and the two accept and say the same.
+z.config(en());
+
 /** The typed parts of a tool, before `defineTool` hides its input type. */
-export interface ToolDefinition<Schema extends z.ZodType> {
+export interface ToolDefinition<Schema extends z.ZodMiniType> {
   readonly name: string;
   readonly kind: ToolKind;
   readonly description: string;
@@ -87,12 +96,11 @@ export interface ToolDefinition<Schema extends z.ZodType> {
 }
 
 /** Makes a `Tool`: derives its JSON Schema, checks arguments, and defaults access to the named paths by its kind. */
-export function defineTool<Schema extends z.ZodType>(definition: ToolDefinition<Schema>): Tool {
-  const { $schema: _, ...inputSchema } = z.toJSONSchema(definition.schema, { io: "input" }) as { [key: string]: Json };
+export function defineTool<Schema extends z.ZodMiniType>(definition: ToolDefinition<Schema>): Tool {
   return {
     name: definition.name,
     kind: definition.kind,
-    spec: { name: definition.name, description: definition.description, inputSchema },
+    spec: { name: definition.name, description: definition.description, inputSchema: toInputSchema(definition.schema) },
     parse: (input) => {
       const parsed = definition.schema.safeParse(input);
       if (!parsed.success) {
@@ -103,7 +111,20 @@ export function defineTool<Schema extends z.ZodType>(definition: ToolDefinition<
   };
 }
 
-function toParsedCall<Schema extends z.ZodType>(
+/** JSON Schema with nothing in it that the vendors reject or that only costs tokens; the same bytes every time. */
+function toInputSchema(schema: z.ZodMiniType): { readonly [key: string]: Json } {
+  const { $schema: _, ...inputSchema } = z.toJSONSchema(schema, {
+    io: "input",
+    override: ({ jsonSchema }) => {
+      // `z.int()` states the bounds of a double, in 19 digits each.
+      if (jsonSchema.maximum === Number.MAX_SAFE_INTEGER) delete jsonSchema.maximum;
+      if (jsonSchema.minimum === Number.MIN_SAFE_INTEGER) delete jsonSchema.minimum;
+    },
+  });
+  return inputSchema as { [key: string]: Json };
+}
+
+function toParsedCall<Schema extends z.ZodMiniType>(
   definition: ToolDefinition<Schema>,
   input: z.output<Schema>,
 ): ParsedCall {
@@ -126,4 +147,3 @@ function toParsedCall<Schema extends z.ZodType>(
     run: (context) => definition.run(input, context),
   };
 }
-
