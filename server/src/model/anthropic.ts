@@ -1,0 +1,266 @@
+/**
+ * The Anthropic Messages API as a `Provider`: sends over the official SDK and turns its raw events into `ModelEvent`s.
+ *
+ * Not here: the request's form (`anthropicRequest.ts`), retries (`retry.ts`). Easily got wrong: blocks are gathered by
+ * us and not by the SDK, so that what is echoed later is what came, unknown kinds of block included.
+ */
+import type {
+  Message,
+  MessageDeltaUsage,
+  RawContentBlockDelta,
+  RawMessageStreamEvent,
+  StopReason,
+} from "@anthropic-ai/sdk/resources/messages/messages";
+import { ProviderError } from "../base/errors.ts";
+import type { AssistantBlock, CallId, Json, Usage } from "../protocol/types.ts";
+import { toAnthropicRequest } from "./anthropicRequest.ts";
+import { type Connection, type ConnectionOptions, hostOf, stream } from "./connection.ts";
+import { brokenStream, type Endpoint } from "./failure.ts";
+import { echoedInput, isRecord, textOf, toToolCall } from "./json.ts";
+import type { ModelEvent, ModelRequest, ModelStop, Provider } from "./provider.ts";
+
+/** Where and how to reach Anthropic, or a gateway that speaks its API. */
+export interface AnthropicOptions extends ConnectionOptions {
+  readonly apiKey?: string;
+  /** Without `/v1`; a model's own `baseUrl` wins. */
+  readonly baseUrl?: string;
+}
+
+const vendorUrl = "https://api.anthropic.com";
+
+/** Makes the provider; nothing is loaded and no connection opened before the first request. */
+export function createAnthropicProvider(options: AnthropicOptions): Provider {
+  return {
+    stream(request, signal) {
+      const baseUrl = request.model.baseUrl ?? options.baseUrl ?? vendorUrl;
+      const endpoint: Endpoint = {
+        vendor: "Anthropic",
+        host: hostOf(baseUrl),
+        model: request.model.wireId,
+        local: request.model.local === true,
+        ...(options.apiKey === undefined ? {} : { secret: options.apiKey }),
+      };
+      return stream(endpoint, options, signal, (connection) => ask(request, endpoint, baseUrl, connection));
+    },
+  };
+}
+
+async function* ask(
+  request: ModelRequest,
+  endpoint: Endpoint,
+  baseURL: string,
+  connection: Connection,
+): AsyncGenerator<ModelEvent> {
+  if (endpoint.secret === undefined && baseURL === vendorUrl)
+    throw new ProviderError(
+      "There is no key for Anthropic. Set one with “Hermes: Set API Key” or in ANTHROPIC_API_KEY.",
+      { kind: "auth" },
+    );
+  const events = await send(request, endpoint, baseURL, connection);
+  yield* new Answer(endpoint).read(events, connection.finishing);
+}
+
+/**
+ * Only the client's base and the one resource are imported, by subpath: half the start-up time of the package's main
+ * entry. The SDK must not read credentials from the environment, log (standard output carries the protocol) or retry.
+ */
+async function send(
+  request: ModelRequest,
+  endpoint: Endpoint,
+  baseURL: string,
+  connection: Connection,
+): Promise<AsyncIterable<RawMessageStreamEvent>> {
+  const [{ BaseAnthropic }, { Messages }] = await Promise.all([
+    import("@anthropic-ai/sdk/client"),
+    import("@anthropic-ai/sdk/resources/messages/messages"),
+  ]);
+  const client = new BaseAnthropic({
+    apiKey: endpoint.secret ?? "none",
+    baseURL,
+    maxRetries: 0,
+    timeout: 2 ** 31 - 1,
+    logLevel: "off",
+    openTelemetry: false,
+    fetch: connection.fetch,
+  });
+  return new Messages(client).create(toAnthropicRequest(request), { signal: connection.signal });
+}
+
+interface OpenBlock {
+  /** The vendor's block as far as it has come. */
+  readonly wire: { [key: string]: Json };
+  /** The arguments' text so far, for tool calls. */
+  json: string;
+}
+
+/** One answer while it arrives. */
+class Answer {
+  readonly #endpoint: Endpoint;
+  readonly #open = new Map<number, OpenBlock>();
+  #usage: Usage = { inputTokens: 0, cacheReadTokens: 0, cacheWriteTokens: 0, outputTokens: 0, thinkingTokens: 0 };
+  #stop: StopReason | null = null;
+  #detail: string | undefined;
+
+  constructor(endpoint: Endpoint) {
+    this.#endpoint = endpoint;
+  }
+
+  /** Ends without `done` when the stream ends before its final event. */
+  async *read(events: AsyncIterable<RawMessageStreamEvent>, finishing: () => void): AsyncGenerator<ModelEvent> {
+    let ended = false;
+    for await (const event of events) {
+      if (event.type === "message_stop") {
+        ended = true;
+        finishing();
+      } else yield* this.#take(event);
+    }
+    if (ended) yield this.#done();
+  }
+
+  *#take(event: RawMessageStreamEvent): Generator<ModelEvent> {
+    switch (event.type) {
+      case "message_start":
+        this.#count(event.message.usage);
+        break;
+      case "content_block_start":
+        yield* this.#begin(event.index, event.content_block);
+        break;
+      case "content_block_delta":
+        yield* this.#extend(event.index, event.delta);
+        break;
+      case "content_block_stop":
+        yield { type: "block_done", index: event.index, block: this.#finish(event.index) };
+        break;
+      case "message_delta":
+        this.#count(event.usage);
+        this.#stop = event.delta.stop_reason;
+        this.#detail = describeRefusal(event.delta.stop_details);
+        break;
+      default:
+      // The vendor adds kinds of event and asks clients to pass over those they do not know.
+    }
+  }
+
+  *#begin(index: number, block: unknown): Generator<ModelEvent> {
+    if (!isRecord(block)) throw brokenStream(this.#endpoint, "a block without content begins");
+    const wire = { ...block } as { [key: string]: Json };
+    this.#open.set(index, { wire, json: "" });
+    if (wire.type === "tool_use") yield this.#callDelta(index, wire, "");
+  }
+
+  *#extend(index: number, delta: RawContentBlockDelta): Generator<ModelEvent> {
+    const block = this.#block(index);
+    const { wire } = block;
+    switch (delta.type) {
+      case "text_delta":
+        wire.text = `${textOf(wire.text) ?? ""}${delta.text}`;
+        if (delta.text !== "") yield { type: "text_delta", index, text: delta.text };
+        break;
+      case "thinking_delta":
+        wire.thinking = `${textOf(wire.thinking) ?? ""}${delta.thinking}`;
+        if (delta.thinking !== "") yield { type: "thinking_delta", index, text: delta.thinking };
+        break;
+      case "signature_delta":
+        wire.signature = delta.signature;
+        break;
+      case "input_json_delta":
+        block.json += delta.partial_json;
+        if (wire.type === "tool_use" && delta.partial_json !== "")
+          yield this.#callDelta(index, wire, delta.partial_json);
+        break;
+      case "citations_delta":
+        wire.citations = [...(Array.isArray(wire.citations) ? wire.citations : []), delta.citation as unknown as Json];
+        break;
+      default:
+        extendUnknown(wire, delta);
+    }
+  }
+
+  #finish(index: number): AssistantBlock {
+    const { wire, json } = this.#block(index);
+    this.#open.delete(index);
+    switch (wire.type) {
+      case "text":
+        return { part: { type: "text", text: textOf(wire.text) ?? "" }, wire };
+      case "thinking":
+        return { part: { type: "thinking", text: textOf(wire.thinking) ?? "" }, wire };
+      case "tool_use": {
+        // Some gateways send the whole input in the first event and no pieces.
+        const raw = json === "" && isRecord(wire.input) ? JSON.stringify(wire.input) : json;
+        const part = toToolCall(this.#callId(wire), textOf(wire.name) ?? "", raw);
+        return { part, wire: { ...wire, input: echoedInput(part) } };
+      }
+      default:
+        return { part: { type: "opaque" }, wire: json === "" ? wire : { ...wire, input: parseOrKeep(json) } };
+    }
+  }
+
+  #done(): ModelEvent {
+    if (this.#open.size > 0 || this.#stop === null)
+      throw brokenStream(this.#endpoint, "it ends in the middle of a block or without a reason");
+    const stop = stops.get(this.#stop) ?? "end_turn";
+    return { type: "done", stop, usage: this.#usage, ...(this.#detail === undefined ? {} : { detail: this.#detail }) };
+  }
+
+  #block(index: number): OpenBlock {
+    const block = this.#open.get(index);
+    if (block === undefined) throw brokenStream(this.#endpoint, `block ${index} goes on without having begun`);
+    return block;
+  }
+
+  #callDelta(index: number, wire: OpenBlock["wire"], json: string): ModelEvent {
+    return { type: "tool_call_delta", index, callId: this.#callId(wire), name: textOf(wire.name) ?? "", json };
+  }
+
+  #callId(wire: OpenBlock["wire"]): CallId {
+    const id = textOf(wire.id);
+    if (id === undefined || id === "") throw brokenStream(this.#endpoint, "a tool call has no id");
+    return id as CallId;
+  }
+
+  /** Counts are cumulative and repeated: the last one said holds. `input_tokens` is what the cache did not take. */
+  #count(usage: Message["usage"] | MessageDeltaUsage | undefined): void {
+    if (!usage) return;
+    const last = this.#usage;
+    this.#usage = {
+      inputTokens: usage.input_tokens ?? last.inputTokens,
+      cacheReadTokens: usage.cache_read_input_tokens ?? last.cacheReadTokens,
+      cacheWriteTokens: usage.cache_creation_input_tokens ?? last.cacheWriteTokens,
+      outputTokens: usage.output_tokens ?? last.outputTokens,
+      thinkingTokens: usage.output_tokens_details?.thinking_tokens ?? last.thinkingTokens,
+    };
+  }
+}
+
+const stops: ReadonlyMap<StopReason, ModelStop> = new Map([
+  ["end_turn", "end_turn"],
+  ["stop_sequence", "end_turn"],
+  ["tool_use", "tool_calls"],
+  ["max_tokens", "max_tokens"],
+  ["pause_turn", "pause"],
+  ["refusal", "refusal"],
+  ["model_context_window_exceeded", "context_overflow"],
+]);
+
+function describeRefusal(details: unknown): string | undefined {
+  if (!isRecord(details)) return undefined;
+  return textOf(details.explanation) ?? textOf(details.category);
+}
+
+/** Text of a kind of delta that is newer than this file is appended to the field of the same name, as in all others. */
+function extendUnknown(wire: { [key: string]: Json }, delta: unknown): void {
+  if (!isRecord(delta)) return;
+  for (const [key, value] of Object.entries(delta)) {
+    if (key === "type") continue;
+    const before = wire[key];
+    wire[key] = typeof before === "string" && typeof value === "string" ? before + value : (value as Json);
+  }
+}
+
+function parseOrKeep(json: string): Json {
+  try {
+    return JSON.parse(json) as Json;
+  } catch {
+    return { INVALID_JSON: json };
+  }
+}

@@ -1,0 +1,144 @@
+/**
+ * Writes a `ModelRequest` in the form of the Anthropic Messages API; a pure function: the same request, the same bytes.
+ *
+ * Not here: sending, and reading the answer (`anthropic.ts`). Easily got wrong: nothing already sent may change on a
+ * later request, because thinking blocks are bound to the exact system, tools and messages before them (a 400 on
+ * current models), so messages are only ever appended and never merged with their neighbours.
+ */
+import type {
+  ContentBlockParam,
+  MessageCreateParamsStreaming,
+  MessageParam,
+  Tool,
+} from "@anthropic-ai/sdk/resources/messages/messages";
+import { assertNever } from "../base/errors.ts";
+import type { AssistantBlock, CallId, PromptPart, ToolResult, ToolSpec } from "../protocol/types.ts";
+import { echoedInput } from "./json.ts";
+import { placeBreakpoints } from "./promptCache.ts";
+import type { ModelMessage, ModelRequest } from "./provider.ts";
+
+interface BlockMessage {
+  readonly role: "user" | "assistant";
+  readonly content: ContentBlockParam[];
+}
+
+const ephemeral = { type: "ephemeral" } as const;
+
+/** The body of the request. Sampling parameters are never sent: the API has none any more (SDK 1.11). */
+export function toAnthropicRequest(request: ModelRequest): MessageCreateParamsStreaming {
+  const { model, system, tools } = request;
+  const foreign = foreignCallIds(request.messages);
+  return {
+    model: model.wireId,
+    max_tokens: request.maxOutputTokens,
+    stream: true,
+    ...(system === "" ? {} : { system: [{ type: "text", text: system, cache_control: ephemeral }] }),
+    ...(tools.length === 0 ? {} : { tools: tools.map(toTool) }),
+    // Without a display the summaries are left out and the user sees nothing between tool calls (2026-11).
+    ...(model.thinking === "none" ? {} : { thinking: { type: "adaptive", display: "summarized" } }),
+    messages: markTail(request.messages.map((message) => toMessage(message, model.images, foreign)).filter(hasContent)),
+  };
+}
+
+/** Ids of calls that another API made, each with the form this API accepts: theirs may hold dots and colons. */
+function foreignCallIds(messages: readonly ModelMessage[]): ReadonlyMap<CallId, string> {
+  const blocks = messages.flatMap((message) =>
+    message.role === "assistant" && message.api !== "anthropic-messages" ? message.blocks : [],
+  );
+  return new Map(
+    blocks.flatMap(({ part }) =>
+      part.type === "tool_call" ? [[part.callId, part.callId.replace(/[^\w-]/g, "_")]] : [],
+    ),
+  );
+}
+
+function toTool(tool: ToolSpec): Tool {
+  return {
+    name: tool.name,
+    description: tool.description,
+    input_schema: { ...tool.inputSchema, type: "object" },
+    // Arguments then stream as they are written, unchecked: a long edit shows at once, and JSON may be malformed.
+    eager_input_streaming: true,
+  };
+}
+
+function hasContent(message: BlockMessage): boolean {
+  return message.content.length > 0;
+}
+
+function toMessage(message: ModelMessage, images: boolean, foreign: ReadonlyMap<CallId, string>): BlockMessage {
+  switch (message.role) {
+    case "user":
+      return { role: "user", content: message.parts.flatMap((part) => toPromptBlocks(part, images)) };
+    case "tool":
+      return { role: "user", content: message.results.map((result) => toResultBlock(result, foreign)) };
+    case "assistant": {
+      const own = message.api === "anthropic-messages";
+      return { role: "assistant", content: message.blocks.flatMap((block) => toAnswerBlocks(block, own, foreign)) };
+    }
+    default:
+      return assertNever(message);
+  }
+}
+
+function toPromptBlocks(part: PromptPart, images: boolean): ContentBlockParam[] {
+  switch (part.type) {
+    case "text":
+    case "reference":
+      return part.text.trim() === "" ? [] : [{ type: "text", text: part.text }];
+    case "image":
+      return images
+        ? [{ type: "image", source: { type: "base64", media_type: part.mimeType, data: part.base64 } }]
+        : [{ type: "text", text: "(A picture was given here; this model cannot see pictures.)" }];
+    default:
+      return assertNever(part);
+  }
+}
+
+function toResultBlock(result: ToolResult, foreign: ReadonlyMap<CallId, string>): ContentBlockParam {
+  return {
+    type: "tool_result",
+    tool_use_id: foreign.get(result.callId) ?? result.callId,
+    content: result.text,
+    ...(result.isError ? { is_error: true } : {}),
+  };
+}
+
+function toAnswerBlocks(
+  { part, wire }: AssistantBlock,
+  own: boolean,
+  foreign: ReadonlyMap<CallId, string>,
+): ContentBlockParam[] {
+  // The vendor's own block goes back as it came: the SDK's types are the one thing it is trusted to fit.
+  if (own && wire !== undefined) return [wire as unknown as ContentBlockParam];
+  switch (part.type) {
+    case "text":
+      return part.text.trim() === "" ? [] : [{ type: "text", text: part.text }];
+    case "tool_call":
+      return [
+        {
+          type: "tool_use",
+          id: foreign.get(part.callId) ?? part.callId,
+          name: part.name,
+          input: echoedInput(part),
+        },
+      ];
+    case "thinking":
+    case "opaque":
+      return [];
+    default:
+      return assertNever(part);
+  }
+}
+
+function markTail(messages: readonly BlockMessage[]): MessageParam[] {
+  const places = placeBreakpoints(messages);
+  return messages.map((message, at) => ({
+    role: message.role,
+    content: message.content.map((block, index) =>
+      places.some((place) => place.message === at && place.block === index)
+        ? ({ ...block, cache_control: ephemeral } as ContentBlockParam)
+        : block,
+    ),
+  }));
+}

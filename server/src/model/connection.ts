@@ -1,0 +1,198 @@
+/**
+ * One request to a model over HTTP: links the caller's signal, notices silence, bounds the answer, names failures.
+ *
+ * Not here: wire formats. Easily got wrong: the silence timer runs only while a read is pending, so a slow consumer is
+ * never mistaken for a dead server; and after the final event the rest of the body is read off, so that the socket is
+ * kept for the next step instead of paying for another TLS handshake.
+ */
+import { isAbort } from "../base/errors.ts";
+import { brokenStream, cutStream, type Endpoint, stalledStream, toProviderError } from "./failure.ts";
+import type { ModelEvent } from "./provider.ts";
+
+/** Runs a function after some milliseconds unless the result is called before. */
+export type After = (ms: number, run: () => void) => () => void;
+
+/** What every provider takes besides its key and address; all have defaults. */
+export interface ConnectionOptions {
+  readonly fetch?: typeof globalThis.fetch;
+  /** Silence before the first byte of the answer that is taken for a dead connection, in ms. */
+  readonly firstByteMs?: number;
+  /** Silence between two pieces of an answer, in ms. */
+  readonly gapMs?: number;
+  /** Bytes that one answer may have at most. */
+  readonly maxAnswerBytes?: number;
+  readonly after?: After;
+  /** Milliseconds since the epoch, for `retry-after` dates. */
+  readonly now?: () => number;
+}
+
+/** What a wire format is given to send its request with. */
+export interface Connection {
+  readonly fetch: typeof globalThis.fetch;
+  readonly signal: AbortSignal;
+  /** To be called at the final event: what follows may only be the end of the body. */
+  readonly finishing: () => void;
+}
+
+const defaultFirstByteMs = 120_000;
+// Local servers read the whole prompt before their first byte; Node's own fetch gives up at 300 s.
+const localFirstByteMs = 290_000;
+const defaultGapMs = 60_000;
+const defaultMaxAnswerBytes = 64 * 1024 * 1024;
+const drainMs = 3_000;
+
+const afterTimeout: After = (ms, run) => {
+  const timer = setTimeout(run, ms);
+  return () => clearTimeout(timer);
+};
+
+/** Host and port of a base URL, for messages; the text itself when it is no URL. */
+export function hostOf(baseUrl: string): string {
+  return URL.canParse(baseUrl) ? new URL(baseUrl).host : baseUrl;
+}
+
+/**
+ * Streams what `run` makes of one request. Ends after its `done`; throws `ProviderError`, or an abort error once
+ * `signal` is aborted. The socket is closed when the caller leaves the loop early.
+ */
+export async function* stream(
+  endpoint: Endpoint,
+  options: ConnectionOptions,
+  signal: AbortSignal,
+  run: (connection: Connection) => AsyncIterable<ModelEvent>,
+): AsyncGenerator<ModelEvent> {
+  if (signal.aborted) throw abortError(signal);
+  const watch = new Watch(endpoint, options);
+  const onAbort = () => watch.stop();
+  signal.addEventListener("abort", onAbort, { once: true });
+  try {
+    for await (const event of run(watch)) {
+      if (signal.aborted) throw abortError(signal);
+      yield event;
+      if (event.type === "done") return;
+    }
+    // Both SDKs end a stream silently when it is aborted or closed too soon.
+    throw cutStream(endpoint);
+  } catch (error) {
+    if (signal.aborted) throw abortError(signal);
+    throw watch.failure ?? toProviderError(error, endpoint, (options.now ?? Date.now)());
+  } finally {
+    signal.removeEventListener("abort", onAbort);
+    watch.dispose();
+  }
+}
+
+/** The error to end an iteration with when its signal is aborted; `isAbort` is true of it. */
+export function abortError(signal: AbortSignal): Error {
+  return signal.reason instanceof Error && isAbort(signal.reason)
+    ? signal.reason
+    : new DOMException("The request was cancelled.", "AbortError");
+}
+
+class Watch implements Connection {
+  /** Set when the watch itself ended the request; it then explains whatever the SDK threw. */
+  failure: Error | undefined;
+  readonly #endpoint: Endpoint;
+  readonly #options: ConnectionOptions;
+  readonly #controller = new AbortController();
+  #finishing = false;
+  #bytes = 0;
+  #disarm: () => void = () => {};
+
+  constructor(endpoint: Endpoint, options: ConnectionOptions) {
+    this.#endpoint = endpoint;
+    this.#options = options;
+  }
+
+  get signal(): AbortSignal {
+    return this.#controller.signal;
+  }
+
+  readonly finishing = (): void => {
+    this.#finishing = true;
+  };
+
+  readonly fetch: typeof globalThis.fetch = async (input, init) => {
+    this.#arm();
+    try {
+      const response = await (this.#options.fetch ?? globalThis.fetch)(input, init);
+      if (response.body === null) return response;
+      const { status, statusText, headers } = response;
+      return new Response(this.#watchBody(response.body), { status, statusText, headers });
+    } finally {
+      this.#disarm();
+    }
+  };
+
+  stop(): void {
+    this.#controller.abort();
+  }
+
+  dispose(): void {
+    if (this.#finishing) return;
+    this.#disarm();
+    this.stop();
+  }
+
+  #watchBody(body: ReadableStream<Uint8Array>): ReadableStream<Uint8Array> {
+    const reader = body.getReader();
+    return new ReadableStream<Uint8Array>(
+      {
+        pull: async (controller) => {
+          this.#arm();
+          try {
+            const { done, value } = await reader.read();
+            if (done) controller.close();
+            else controller.enqueue(this.#count(value));
+          } finally {
+            this.#disarm();
+          }
+        },
+        cancel: async (reason) => {
+          if (this.#finishing) void this.#drain(reader);
+          else await reader.cancel(reason);
+        },
+      },
+      { highWaterMark: 0 },
+    );
+  }
+
+  #count(chunk: Uint8Array): Uint8Array {
+    this.#bytes += chunk.byteLength;
+    const limit = this.#options.maxAnswerBytes ?? defaultMaxAnswerBytes;
+    if (this.#bytes <= limit) return chunk;
+    this.failure = brokenStream(this.#endpoint, `it is longer than ${limit} bytes`);
+    this.stop();
+    throw this.failure;
+  }
+
+  async #drain(reader: ReadableStreamDefaultReader<Uint8Array>): Promise<void> {
+    this.#arm();
+    try {
+      for (let next = await reader.read(); !next.done; next = await reader.read()) this.#count(next.value);
+    } catch {
+      // The answer is already complete; a socket that breaks now only fails to be reused.
+    } finally {
+      this.#disarm();
+    }
+  }
+
+  #arm(): void {
+    this.#disarm();
+    const ms = this.#patience();
+    const cancel = (this.#options.after ?? afterTimeout)(ms, () => {
+      if (!this.#finishing) this.failure = stalledStream(this.#endpoint, ms);
+      this.stop();
+    });
+    this.#disarm = () => {
+      this.#disarm = () => {};
+      cancel();
+    };
+  }
+
+  #patience(): number {
+    if (this.#finishing) return drainMs;
+    if (this.#bytes > 0) return this.#options.gapMs ?? defaultGapMs;
+    return this.#options.firstByteMs ?? (this.#endpoint.local ? localFirstByteMs : defaultFirstByteMs);
+  }
+}
