@@ -175,7 +175,8 @@ export function createScheduler(deps: SchedulerDeps, signal: AbortSignal): Sched
     const cancelled = signal.aborted && (isAbort(error) || error === signal.reason);
     if (cancelled) return { text: "Cancelled by the user before it finished.", isError: true };
     if (error instanceof ToolError) return { text: error.message, isError: true };
-    if (isAbort(error)) return { text: "Interrupted before it finished. Call it again if it is needed.", isError: true };
+    if (isAbort(error))
+      return { text: "Interrupted before it finished. Call it again if it is needed.", isError: true };
     deps.onBug(error, callId);
     return {
       text: `The tool failed because of a fault in Hermes, not of your call: ${messageOf(error)}. Try another way.`,

@@ -4,8 +4,9 @@
  * Not here: when a tool runs (`scheduler.ts`) and whether it may (`permission.ts`). Easily got wrong: `access` decides
  * both, so when unsure it answers "writes everything": slow is safe.
  */
-import en from "zod/v4/locales/en.js";
+
 import * as z from "zod/mini";
+import en from "zod/v4/locales/en.js";
 import type { CallId, Json, Location, ToolKind, ToolSpec } from "../protocol/types.ts";
 import type { FileText, ResolvedPath, Version, Workspace } from "../workspace/workspace.ts";
 
