@@ -4,8 +4,6 @@
  * Not here: merging, permissions and what counts as a sensible edit. Easily got wrong: a version is opaque (compare it
  * for equality only), and `swap` never overwrites what its caller has not seen.
  */
-import type { Json } from "../protocol/types.ts";
-
 /** An opaque token that changes whenever the text does. */
 export type Version = string & { readonly __brand: "Version" };
 
@@ -121,13 +119,4 @@ export interface Workspace {
   search(query: SearchQuery, signal: AbortSignal): Promise<SearchOutcome>;
   /** Runs a shell command in its own process group; aborting `signal` ends the whole tree. */
   run(options: RunOptions, signal: AbortSignal): Promise<RunOutcome>;
-}
-
-/** A diagnostic as the editor knows it; lines count from 1. Kept loose on purpose: it is shown, never computed with. */
-export interface DiagnosticText {
-  readonly uri: string;
-  readonly line: number;
-  readonly severity: "error" | "warning" | "info" | "hint";
-  readonly message: string;
-  readonly code?: Json;
 }
