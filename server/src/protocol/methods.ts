@@ -204,6 +204,9 @@ export const modelsChanged = new NotificationType<ListModelsResult>("model/didCh
 /** The LSP command that runs a task: code actions carry it, and palette commands send it. */
 export const runTaskCommand = "hermes.runTask";
 
+/** The client's command that asks how to refactor and then runs the task it was given; its argument is `TaskArguments`. */
+export const refactorCommand = "hermes.refactorSelection";
+
 /** A task that code actions and palette commands start. */
 export type TaskName = "fix" | "fix_file" | "explain" | "refactor" | "write_tests" | "review_changes" | "ask";
 
@@ -217,6 +220,8 @@ export interface TaskArguments {
   readonly instruction?: string;
   /** The session to continue; a new one when absent. */
   readonly sessionId?: SessionId;
+  /** Where it was started; `command` when absent. */
+  readonly origin?: PromptOrigin;
 }
 /** An LSP range. */
 export interface TaskRange {

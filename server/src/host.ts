@@ -1,0 +1,330 @@
+/**
+ * `AgentHost`: the live sessions of one workspace and the services they share. Its public methods are the protocol.
+ *
+ * Not here: JSON-RPC (`main/lsp.ts`), the terminal (`main/cli.ts`), or which adapters are used (`main/`). Easily got
+ * wrong: one turn runs in a session at a time, and a turn that cannot be stored ends instead of going on unrecorded.
+ */
+import type { Clock } from "./base/async.ts";
+import { isAbort, messageOf, RequestError, ToolError } from "./base/errors.ts";
+import { log } from "./base/trace.ts";
+import type { Provider } from "./model/provider.ts";
+import type {
+  ListModelsResult,
+  ListSessionsParams,
+  ListSessionsResult,
+  LoadSessionResult,
+  NewSessionParams,
+  NewSessionResult,
+  PromptParams,
+  PromptResult,
+  ReadBlobResult,
+  TaskArguments,
+  UndoParams,
+  UndoResult,
+} from "./protocol/methods.ts";
+import type {
+  ApprovalChoice,
+  BlobId,
+  CredentialName,
+  Failure,
+  ModelSpec,
+  PermissionRequest,
+  PromptPart,
+  SessionId,
+  SessionUpdate,
+  TurnId,
+  Usage,
+} from "./protocol/types.ts";
+import { undoTurn } from "./session/checkpoint.ts";
+import { momentContext, systemPrompt } from "./session/prompt.ts";
+import { createSession, openSession, openTurnOwner, type Session } from "./session/session.ts";
+import { composeTask } from "./session/tasks.ts";
+import { createToolCalls, type SessionMemory, type ToolCallDeps } from "./session/toolCalls.ts";
+import { runTurn, type TurnEnd } from "./session/turn.ts";
+import type { SessionStore } from "./storage/store.ts";
+import type { Registry } from "./tools/registry.ts";
+import type { Workspace } from "./workspace/workspace.ts";
+
+/** A model ready to be asked. */
+export interface ReadyModel {
+  readonly spec: ModelSpec;
+  readonly provider: Provider;
+  /** US dollars, where the price is known. */
+  readonly costOf: (usage: Usage) => number | undefined;
+}
+
+/** The models that can be used now. `main/models.ts` makes it. */
+export interface Models {
+  list(): Promise<ListModelsResult>;
+  /** Throws `RequestError` `unknown_model` or `needs_key`, each saying what to do. */
+  resolve(id: string | undefined): Promise<ReadyModel>;
+  select(id: string): Promise<void>;
+  setCredential(name: CredentialName, value: string | undefined): void;
+}
+
+/** What the host needs from outside. */
+export interface HostDeps {
+  readonly store: SessionStore;
+  readonly workspace: Workspace;
+  /** Makes the tools of one session: tools may remember what happened in it. */
+  readonly createRegistry: () => Registry;
+  readonly models: Models;
+  /** Permission rules and where the ones that the user adds are kept. */
+  readonly permissions: ToolCallDeps["permissions"];
+  readonly ask: (request: PermissionRequest, signal: AbortSignal) => Promise<ApprovalChoice>;
+  readonly onUpdate: (sessionId: SessionId, update: SessionUpdate) => void;
+  readonly trusted: () => boolean;
+  readonly maxSteps: () => number;
+  readonly concurrency: () => number;
+  readonly clock: Clock;
+  /** Makes a new id of `[a-z0-9-]`, never the same twice. */
+  readonly createId: () => string;
+  readonly platform: string;
+  readonly pid: number;
+  /** Whether a process of this machine still runs. */
+  readonly isAlive: (pid: number) => boolean;
+}
+
+/** Sessions kept in memory while nothing runs in them; older ones are read again when needed. */
+const idleSessionLimit = 16;
+/** A turn of another live process counts as running for this long after its last event, in ms. */
+const foreignTurnMs = 10 * 60_000;
+
+interface LiveSession {
+  readonly session: Session;
+  readonly registry: Registry;
+  readonly memory: SessionMemory;
+  turn: { readonly controller: AbortController; readonly done: Promise<unknown> } | undefined;
+}
+
+/** Serves sessions of one workspace. Ends with `close()`. */
+export class AgentHost {
+  readonly #deps: HostDeps;
+  readonly #live = new Map<SessionId, Promise<LiveSession>>();
+  readonly #closing = new AbortController();
+
+  constructor(deps: HostDeps) {
+    this.#deps = deps;
+  }
+
+  /** Starts a session. */
+  async newSession(params: NewSessionParams): Promise<NewSessionResult> {
+    const id = this.#deps.createId() as SessionId;
+    const cwd = params.cwd ?? this.#deps.workspace.root;
+    const live = createSession(this.#deps, id, cwd).then((session) => this.#toLive(session));
+    this.#keep(id, live);
+    await live;
+    return { sessionId: id };
+  }
+
+  /** Reads a session and closes what a host that is gone left open in it. */
+  async loadSession(id: SessionId): Promise<LoadSessionResult> {
+    const { session, turn } = await this.#open(id);
+    await session.idle();
+    const live = session.live;
+    const { events } = await this.#deps.store.read(id);
+    return { events, live, running: turn !== undefined };
+  }
+
+  /** Lists the sessions of this workspace, newest first. */
+  async listSessions(params: ListSessionsParams): Promise<ListSessionsResult> {
+    const { query, limit = 50 } = params;
+    const sessions = await this.#deps.store.list({
+      cwd: this.#deps.workspace.root,
+      limit: Math.min(limit, 500),
+      ...(query ? { text: query } : {}),
+    });
+    return { sessions };
+  }
+
+  /** Runs one turn to its end. Aborting `signal` cancels it, and the result says so. */
+  async prompt(params: PromptParams, signal: AbortSignal): Promise<PromptResult> {
+    if (params.prompt.length === 0) throw new RequestError("empty_prompt", "The prompt is empty. Write what to do.");
+    const live = await this.#open(params.sessionId);
+    if (live.turn) {
+      throw new RequestError(
+        "turn_running",
+        "A turn is already running in this session. Stop it, or wait for its end.",
+      );
+    }
+    const controller = new AbortController();
+    const turnId = this.#deps.createId() as TurnId;
+    const all = AbortSignal.any([signal, controller.signal, this.#closing.signal]);
+    const run = this.#runTurn(live, turnId, params, all);
+    live.turn = { controller, done: run.catch(() => undefined) };
+    try {
+      return { turnId, ...(await run) };
+    } finally {
+      live.turn = undefined;
+      this.#evict();
+    }
+  }
+
+  /** Ends the running turn of a session, if there is one, and resolves when it has ended. */
+  async cancel(id: SessionId): Promise<void> {
+    const live = await this.#live.get(id);
+    live?.turn?.controller.abort();
+    await live?.turn?.done;
+  }
+
+  /** Composes the prompt of a task and starts it in the given session, or in a new one. */
+  async startTask(
+    task: TaskArguments,
+    origin: PromptParams["origin"],
+    signal: AbortSignal,
+  ): Promise<{ readonly sessionId: SessionId; readonly done: Promise<PromptResult> }> {
+    const prompt = await composeTask(task, this.#deps.workspace, signal);
+    const sessionId = task.sessionId ?? (await this.newSession({})).sessionId;
+    return { sessionId, done: this.prompt({ sessionId, prompt, origin }, signal) };
+  }
+
+  /** Gives the files that a turn changed their text from before it, merged with what was changed since. */
+  async undo(params: UndoParams): Promise<UndoResult> {
+    const { session, turn } = await this.#open(params.sessionId);
+    if (turn) throw new RequestError("turn_running", "A turn is running. Stop it first, then undo.");
+    const record = session.state.turns.find(({ turnId }) => turnId === params.turnId);
+    if (!record) throw new RequestError("unknown_turn", "This session has no such turn.");
+    const { store, workspace } = this.#deps;
+    const files = await undoTurn(record.changes, { store, workspace }, this.#closing.signal);
+    await session.append({ type: "turn_undone", turnId: params.turnId, files });
+    return { files };
+  }
+
+  /** Reads the text of a file before or after a change. */
+  async readBlob(blob: BlobId): Promise<ReadBlobResult> {
+    return { text: new TextDecoder("utf-8", { ignoreBOM: true }).decode(await this.#deps.store.getBlob(blob)) };
+  }
+
+  /** Ends every turn, waits for what is being stored, and closes the store. */
+  async close(): Promise<void> {
+    this.#closing.abort();
+    const sessions = await Promise.allSettled(this.#live.values());
+    await Promise.all(sessions.map((entry) => entry.status === "fulfilled" && entry.value.turn?.done));
+    await this.#deps.store.close();
+  }
+
+  async #open(id: SessionId): Promise<LiveSession> {
+    const known = this.#live.get(id);
+    if (known) return known;
+    const opened = this.#recovered(id).then((session) => this.#toLive(session));
+    this.#keep(id, opened);
+    return opened;
+  }
+
+  async #recovered(id: SessionId): Promise<Session> {
+    const { events } = await this.#deps.store.read(id);
+    const owner = openTurnOwner(events);
+    const { clock, isAlive, pid } = this.#deps;
+    if (owner && owner.hostPid !== pid && isAlive(owner.hostPid) && clock.now() - owner.lastAt < foreignTurnMs) {
+      throw new RequestError(
+        "session_busy",
+        "A turn of this session is running in another window or terminal. Wait for its end.",
+      );
+    }
+    const session = await openSession(this.#deps, id);
+    await session.recover();
+    return session;
+  }
+
+  #toLive(session: Session): LiveSession {
+    return {
+      session,
+      registry: this.#deps.createRegistry(),
+      memory: { lastSeen: new Map(), rules: [] },
+      turn: undefined,
+    };
+  }
+
+  #keep(id: SessionId, live: Promise<LiveSession>): void {
+    this.#live.set(id, live);
+    live.catch(() => this.#live.delete(id));
+    this.#evict();
+  }
+
+  #evict(): void {
+    void (async () => {
+      for (const [id, entry] of this.#live) {
+        if (this.#live.size <= idleSessionLimit) return;
+        const live = await entry.catch(() => undefined);
+        if (!live?.turn) this.#live.delete(id);
+      }
+    })();
+  }
+
+  async #runTurn(live: LiveSession, turnId: TurnId, params: PromptParams, signal: AbortSignal): Promise<TurnEnd> {
+    const { session } = live;
+    try {
+      const model = await this.#begin(session, turnId, params);
+      const end = await runTurn(
+        {
+          session,
+          provider: model.provider,
+          model: model.spec,
+          tools: live.registry.specs(),
+          createScheduler: createToolCalls({ ...this.#deps, session, turnId, registry: live.registry, memory: live.memory }),
+          costOf: model.costOf,
+          clock: this.#deps.clock,
+          maxSteps: this.#deps.maxSteps(),
+        },
+        turnId,
+        signal,
+      );
+      await session.append({ type: "turn_finished", turnId, ...end });
+      return end;
+    } catch (error) {
+      if (error instanceof RequestError) throw error;
+      if (isAbort(error)) return { stopReason: "cancelled" };
+      log("error", "A turn could not be stored", error);
+      this.#live.delete(session.id);
+      return { stopReason: "error", failure: storageFailure(error) };
+    }
+  }
+
+  async #begin(session: Session, turnId: TurnId, params: PromptParams): Promise<ReadyModel> {
+    const { models, clock, workspace } = this.#deps;
+    const followUp = session.state.turns.length > 0;
+    const [model, instructions] = await Promise.all([
+      models.resolve(params.model),
+      session.state.system === undefined ? this.#instructions() : undefined,
+    ]);
+    const system = session.state.system ?? systemPrompt(instructions);
+    await session.append(
+      ...(session.state.system === undefined ? [{ type: "system_set", text: system } as const] : []),
+      ...(session.state.title === undefined ? [{ type: "title_set", title: titleOf(params.prompt) } as const] : []),
+      {
+        type: "turn_started",
+        turnId,
+        prompt: params.prompt,
+        origin: params.origin,
+        context: momentContext({ root: workspace.root, platform: this.#deps.platform, now: clock.now(), followUp }),
+        model: model.spec.id,
+        recorded: model.spec.api === "recorded",
+        hostPid: this.#deps.pid,
+      },
+    );
+    return model;
+  }
+
+  async #instructions(): Promise<string | undefined> {
+    try {
+      const { uri } = await this.#deps.workspace.resolve("AGENTS.md");
+      return (await this.#deps.workspace.read(uri, this.#closing.signal)).text;
+    } catch (error) {
+      if (error instanceof ToolError) return undefined;
+      throw error;
+    }
+  }
+}
+
+function titleOf(prompt: readonly PromptPart[]): string {
+  const first = prompt.find((part) => part.type === "text");
+  const line = (first?.type === "text" ? first.text : "Untitled").trim().split("\n", 1)[0] ?? "";
+  return line.length > 80 ? `${line.slice(0, 79)}…` : line || "Untitled";
+}
+
+function storageFailure(error: unknown): Failure {
+  return {
+    code: "storage",
+    message: `The conversation could not be stored, so the turn was ended: ${messageOf(error)} Free some space or fix the folder's permissions, then send the message again.`,
+  };
+}

@@ -1,0 +1,49 @@
+/**
+ * The editor's open documents as `workspace/editor.ts` needs them, over an LSP connection.
+ *
+ * Not here: what counts as a clean or stale buffer. Easily got wrong: editors write the same file's URI in several ways
+ * (`file:///c%3A/x`), so documents are found by path, and edits are sent with the editor's own URI.
+ */
+import { fileURLToPath } from "node:url";
+import type { Connection, TextDocuments } from "vscode-languageserver";
+import type { TextDocument } from "vscode-languageserver-textdocument";
+import { saveDocument } from "../protocol/methods.ts";
+import type { EditorPort } from "../workspace/editor.ts";
+
+/** Makes the port. Requests are sent only while the connection lives; afterwards they reject. */
+export function createEditorPort(connection: Connection, documents: TextDocuments<TextDocument>): EditorPort {
+  const find = (uri: string): TextDocument | undefined => {
+    const path = tryPath(uri);
+    return documents.get(uri) ?? documents.all().find((document) => tryPath(document.uri) === path);
+  };
+  return {
+    openDocuments: () => documents.all().map(({ uri }) => uri),
+    openDocument: (uri) => {
+      const document = find(uri);
+      return document && { text: document.getText(), version: document.version };
+    },
+    applyEdit: async (uri, version, edits) => {
+      const document = find(uri);
+      if (!document) return false;
+      const { applied } = await connection.workspace.applyEdit({
+        label: "Hermes",
+        edit: { documentChanges: [{ textDocument: { uri: document.uri, version }, edits: [...edits] }] },
+      });
+      return applied;
+    },
+    save: async (uri, version) => {
+      const document = find(uri);
+      if (!document) return false;
+      const { saved } = await connection.sendRequest(saveDocument, { uri: document.uri, version });
+      return saved;
+    },
+  };
+}
+
+function tryPath(uri: string): string | undefined {
+  try {
+    return fileURLToPath(uri);
+  } catch {
+    return undefined;
+  }
+}

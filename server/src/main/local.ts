@@ -1,0 +1,131 @@
+/**
+ * A host on this machine: the one place where the editor's and the terminal's hosts get their adapters.
+ *
+ * Not here: how requests arrive (`lsp.ts`, `cliCommands.ts`). Easily got wrong: nothing that the first model request
+ * does not need may be loaded or awaited before it.
+ */
+import { randomUUID } from "node:crypto";
+import { join } from "node:path";
+import { systemClock } from "../base/async.ts";
+import { errorCode, messageOf } from "../base/errors.ts";
+import { log } from "../base/trace.ts";
+import { type Config, commandEnvironment, type Environment } from "../config.ts";
+import { AgentHost } from "../host.ts";
+import type { ListModelsResult } from "../protocol/methods.ts";
+import type { ApprovalChoice, PermissionRequest, SessionId, SessionUpdate } from "../protocol/types.ts";
+import { createJournalStore } from "../storage/journal.ts";
+import { createRuleStore } from "../storage/ruleStore.ts";
+import { createBuiltinTools } from "../tools/builtin/builtinTools.ts";
+import { type PermissionRule, type PermissionWord, parseRule } from "../tools/permission.ts";
+import { createRegistry } from "../tools/registry.ts";
+import { createDiskWorkspace } from "../workspace/disk.ts";
+import { createEditorWorkspace, type EditorPort } from "../workspace/editor.ts";
+import { createLocalModels, type LocalModels } from "./models.ts";
+
+/** What a local host is made of. */
+export interface LocalHostOptions {
+  readonly config: Config;
+  readonly environment: Environment;
+  /** Absolute path of the workspace folder. */
+  readonly root: string;
+  readonly trusted: () => boolean;
+  readonly ask: (request: PermissionRequest, signal: AbortSignal) => Promise<ApprovalChoice>;
+  readonly onUpdate: (sessionId: SessionId, update: SessionUpdate) => void;
+  readonly onModelsChanged?: (list: ListModelsResult) => void;
+  /** Rules for this process only. */
+  readonly extraRules?: readonly PermissionRule[];
+  /** The editor's open documents, where there is an editor. */
+  readonly editor?: EditorPort;
+  readonly ripgrepPath?: string;
+}
+
+/** A host and what can be changed about it while it runs. */
+export interface LocalHost {
+  readonly host: AgentHost;
+  readonly models: LocalModels;
+  /** Applies changed settings at once. */
+  configure(config: Config): void;
+  close(): Promise<void>;
+}
+
+/** Builds a host. Rejects when its folder in the user's home cannot be used. */
+export async function createLocalHost(options: LocalHostOptions): Promise<LocalHost> {
+  const { root, environment } = options;
+  let { config } = options;
+  let settingRules = readRules(config);
+  const ruleStore = createRuleStore(join(config.home, "permissions.json"), root);
+  await ruleStore.load();
+  const models = createLocalModels({
+    config,
+    ...(options.onModelsChanged ? { onDidChange: options.onModelsChanged } : {}),
+  });
+  const disk = createDiskWorkspace({
+    root,
+    outputDir: join(config.home, "output"),
+    environment: commandEnvironment(environment),
+    createId,
+    ...(options.ripgrepPath === undefined ? {} : { editorRipgrepPath: options.ripgrepPath }),
+  });
+  const host = new AgentHost({
+    store: createJournalStore({ dir: config.home, clock: systemClock }),
+    workspace: options.editor ? createEditorWorkspace(disk, options.editor) : disk,
+    createRegistry: () => createRegistry(createBuiltinTools({ clock: systemClock })),
+    models,
+    permissions: {
+      rules: () => [
+        ...settingRules,
+        ...(options.extraRules ?? []),
+        ...ruleStore.rules().map((rule) => parseRule(rule, "allow")),
+      ],
+      add: (rule) => ruleStore.add(rule),
+    },
+    ask: options.ask,
+    onUpdate: options.onUpdate,
+    trusted: options.trusted,
+    maxSteps: () => config.settings["turn.maxSteps"],
+    concurrency: () => config.settings["tools.concurrency"],
+    clock: systemClock,
+    createId,
+    platform: process.platform,
+    pid: process.pid,
+    isAlive,
+  });
+  return {
+    host,
+    models,
+    configure: (changed) => {
+      config = changed;
+      settingRules = readRules(changed);
+      models.configure(changed);
+    },
+    close: () => host.close(),
+  };
+}
+
+/** Ids that sort by the time they were made. */
+function createId(): string {
+  return `${Date.now().toString(36)}-${randomUUID().slice(0, 8)}`;
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return errorCode(error) === "EPERM";
+  }
+}
+
+/** Rules from settings: `allow shell(npm test)`. A malformed one is told in the log and left out. */
+function readRules(config: Config): readonly PermissionRule[] {
+  return config.settings["permissions.rules"].flatMap((line) => {
+    const [, word, rule] = /^(allow|ask|deny)\s+(.+)$/s.exec(line.trim()) ?? [];
+    try {
+      if (word === undefined || rule === undefined) throw new Error("it must begin with allow, ask or deny");
+      return [parseRule(rule, word as PermissionWord)];
+    } catch (error) {
+      log("warn", `The permission rule "${line}" in hermes.permissions.rules is left out: ${messageOf(error)}`);
+      return [];
+    }
+  });
+}

@@ -1,0 +1,221 @@
+/**
+ * Entry point for editors: binds the host's methods to an LSP connection and picks the local adapters.
+ *
+ * Not here: any logic of sessions, models or tools. Easily got wrong: with stdio nothing else may be written to standard
+ * output, and when the editor goes away (end of input) the host ends, with everything it has started.
+ */
+import { fileURLToPath } from "node:url";
+import {
+  type CancellationToken,
+  CancellationTokenSource,
+  createConnection,
+  ErrorCodes,
+  type InitializeParams,
+  type InitializeResult,
+  ProposedFeatures,
+  ResponseError,
+  TextDocumentSyncKind,
+  TextDocuments,
+} from "vscode-languageserver/node";
+import { TextDocument } from "vscode-languageserver-textdocument";
+import { messageOf, RequestError, ToolError } from "../base/errors.ts";
+import { onLog } from "../base/trace.ts";
+import { processEnvironment, readConfig } from "../config.ts";
+import * as methods from "../protocol/methods.ts";
+import type { ApprovalChoice, Json, PermissionRequest } from "../protocol/types.ts";
+import { codeActionKinds, codeActionsFor } from "./codeActions.ts";
+import { createEditorPort } from "./editorPort.ts";
+import { createLocalHost, type LocalHost } from "./local.ts";
+import { createCoalescer } from "./updates.ts";
+import { version } from "./version.ts";
+
+const connection = createConnection(ProposedFeatures.all);
+const documents = new TextDocuments(TextDocument);
+const environment = processEnvironment();
+const coalescer = createCoalescer({
+  send: (sessionId, updates) => void connection.sendNotification(methods.sessionUpdate, { sessionId, updates }),
+  after: (ms, run) => {
+    const timer = setTimeout(run, ms);
+    return () => clearTimeout(timer);
+  },
+});
+
+let local: Promise<LocalHost> | undefined;
+let options: methods.InitializationOptions = { credentials: {}, settings: {}, trusted: false };
+
+onLog(({ level, message, error }) => {
+  const text = error === undefined ? message : `${message}\n${error instanceof Error ? error.stack : String(error)}`;
+  if (level === "error") connection.console.error(text);
+  else if (level === "warn") connection.console.warn(text);
+  else if (level === "info") connection.console.info(text);
+  else connection.console.debug(text);
+});
+
+connection.onInitialize((params: InitializeParams): InitializeResult => {
+  options = { ...options, ...(params.initializationOptions as Partial<methods.InitializationOptions> | undefined) };
+  const folder = params.workspaceFolders?.[0]?.uri;
+  const root = folder ? fileURLToPath(folder) : undefined;
+  local = createHost(root);
+  // Nobody awaits it until the first request; a failure is told there.
+  local.catch(() => undefined);
+  return {
+    serverInfo: { name: "hermes", version },
+    capabilities: {
+      textDocumentSync: { openClose: true, change: TextDocumentSyncKind.Incremental, save: false },
+      codeActionProvider: { codeActionKinds: [...codeActionKinds] },
+      executeCommandProvider: { commands: [methods.runTaskCommand], workDoneProgress: true },
+      workspace: { workspaceFolders: { supported: true } },
+    },
+  };
+});
+
+async function createHost(root: string | undefined): Promise<LocalHost> {
+  if (root === undefined) {
+    throw new RequestError(
+      "no_folder",
+      "Hermes works on a folder, and none is open. Open one with File > Open Folder.",
+    );
+  }
+  const config = readConfig(environment, options.settings, options.credentials);
+  for (const problem of config.problems) connection.window.showWarningMessage(`Hermes: ${problem}`);
+  return createLocalHost({
+    config,
+    environment,
+    root,
+    trusted: () => options.trusted,
+    ask,
+    onUpdate: coalescer.push,
+    onModelsChanged: (list) => void connection.sendNotification(methods.modelsChanged, list),
+    editor: createEditorPort(connection, documents),
+    ...(options.ripgrepPath === undefined ? {} : { ripgrepPath: options.ripgrepPath }),
+  });
+}
+
+async function ask(request: PermissionRequest, signal: AbortSignal): Promise<ApprovalChoice> {
+  const source = new CancellationTokenSource();
+  const onAbort = () => source.cancel();
+  signal.addEventListener("abort", onAbort, { once: true });
+  try {
+    signal.throwIfAborted();
+    const { choice } = await connection.sendRequest(methods.requestPermission, request, source.token);
+    return choice;
+  } catch (error) {
+    signal.throwIfAborted();
+    throw error;
+  } finally {
+    signal.removeEventListener("abort", onAbort);
+    source.dispose();
+  }
+}
+
+/** Runs a request against the host; expected failures become JSON-RPC errors with their code in `data`. */
+async function serve<T>(
+  token: CancellationToken,
+  run: (host: LocalHost, signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  const controller = new AbortController();
+  const subscription = token.onCancellationRequested(() => controller.abort());
+  try {
+    if (!local) throw new RequestError("not_initialized", "The host has not been initialised.");
+    return await run(await local, controller.signal);
+  } catch (error) {
+    if (error instanceof RequestError || error instanceof ToolError) {
+      const code = error instanceof RequestError ? error.code : "tool";
+      throw new ResponseError<Json>(ErrorCodes.InvalidRequest, error.message, { code });
+    }
+    connection.console.error(error instanceof Error ? (error.stack ?? error.message) : String(error));
+    throw new ResponseError(ErrorCodes.InternalError, `Hermes failed: ${messageOf(error)}`);
+  } finally {
+    subscription.dispose();
+    coalescer.flush();
+  }
+}
+
+connection.onRequest(methods.newSession, (params, token) => serve(token, ({ host }) => host.newSession(params)));
+connection.onRequest(methods.loadSession, (params, token) =>
+  serve(token, ({ host }) => {
+    coalescer.flush();
+    return host.loadSession(params.sessionId);
+  }),
+);
+connection.onRequest(methods.listSessions, (params, token) => serve(token, ({ host }) => host.listSessions(params)));
+connection.onRequest(methods.promptSession, (params, token) =>
+  serve(token, ({ host }, signal) => host.prompt(params, signal)),
+);
+connection.onNotification(methods.cancelSession, async ({ sessionId }) => (await local)?.host.cancel(sessionId));
+connection.onRequest(methods.undoTurn, (params, token) => serve(token, ({ host }) => host.undo(params)));
+connection.onRequest(methods.readBlob, (params, token) => serve(token, ({ host }) => host.readBlob(params.blob)));
+connection.onRequest(methods.listModels, (_, token) => serve(token, ({ models }) => models.list()));
+connection.onRequest(methods.selectModel, (params, token) =>
+  serve(token, async ({ models }) => {
+    await models.select(params.model);
+    return models.list();
+  }),
+);
+connection.onRequest(methods.setCredential, (params, token) =>
+  serve(token, async ({ models }) => {
+    models.setCredential(params.name, params.value);
+    return models.list();
+  }),
+);
+connection.onNotification(methods.didGrantTrust, () => {
+  options = { ...options, trusted: true };
+});
+
+connection.onDidChangeConfiguration(async ({ settings }) => {
+  const section = (settings as { readonly hermes?: Json } | undefined)?.hermes ?? {};
+  options = { ...options, settings: section };
+  const host = await local?.catch(() => undefined);
+  const config = readConfig(environment, section, options.credentials);
+  for (const problem of config.problems) connection.window.showWarningMessage(`Hermes: ${problem}`);
+  host?.configure(config);
+});
+
+connection.onCodeAction(({ textDocument, range, context }) =>
+  codeActionsFor({
+    uri: textDocument.uri,
+    range,
+    diagnostics: context.diagnostics,
+    ...(context.only ? { only: context.only } : {}),
+  }),
+);
+
+connection.onExecuteCommand(async ({ command, arguments: given }, token) => {
+  if (command !== methods.runTaskCommand)
+    throw new ResponseError(ErrorCodes.MethodNotFound, `Unknown command ${command}`);
+  const task = given?.[0] as methods.TaskArguments;
+  return serve(token, async ({ host }) => {
+    const progress = await connection.window.createWorkDoneProgress();
+    const controller = new AbortController();
+    progress.token.onCancellationRequested(() => controller.abort());
+    progress.begin("Hermes", undefined, taskTitles[task.task], true);
+    const started = await host.startTask(task, task.origin ?? "command", controller.signal).catch((error: unknown) => {
+      progress.done();
+      throw error;
+    });
+    void connection.sendNotification(methods.revealSession, { sessionId: started.sessionId });
+    started.done
+      .catch((error: unknown) => connection.window.showErrorMessage(`Hermes: ${messageOf(error)}`))
+      .finally(() => progress.done());
+    return { sessionId: started.sessionId } satisfies methods.RunTaskResult;
+  });
+});
+
+const taskTitles: { readonly [task in methods.TaskName]: string } = {
+  fix: "Fixing a problem",
+  fix_file: "Fixing all problems in the file",
+  explain: "Explaining",
+  refactor: "Refactoring",
+  write_tests: "Writing tests",
+  review_changes: "Reviewing your changes",
+  ask: "Answering",
+};
+
+connection.onShutdown(async () => {
+  const host = await local?.catch(() => undefined);
+  await host?.close();
+  coalescer.flush();
+});
+
+documents.listen(connection);
+connection.listen();

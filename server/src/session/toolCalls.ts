@@ -1,0 +1,190 @@
+/**
+ * Joins the scheduler to a session: asks for permission, stores what calls do, and keeps before-images of what they write.
+ *
+ * Not here: the order of calls (`tools/scheduler.ts`) or what rules mean (`tools/permission.ts`). Easily got wrong: a
+ * change is stored, with both of its images, before the file is written; if the write then does not happen, that is stored too.
+ */
+
+import type { Clock } from "../base/async.ts";
+import { log } from "../base/trace.ts";
+import type {
+  ApprovalChoice,
+  BlobId,
+  CallId,
+  FileChange,
+  PermissionRequest,
+  SessionEventBody,
+  SessionId,
+  TurnId,
+} from "../protocol/types.ts";
+import type { SessionStore } from "../storage/store.ts";
+import {
+  decidePermission,
+  type PermissionQuestion,
+  type PermissionRule,
+  parseRule,
+  ruleFor,
+} from "../tools/permission.ts";
+import type { Registry } from "../tools/registry.ts";
+import { createScheduler, type PendingCall, type SchedulerDeps, type Verdict } from "../tools/scheduler.ts";
+import type { ToolContext } from "../tools/tool.ts";
+import { countLines } from "../workspace/diff.ts";
+import type { FileText, Workspace } from "../workspace/workspace.ts";
+import type { StepScheduler } from "./turn.ts";
+
+/** What a session remembers between turns while it is in memory. */
+export interface SessionMemory {
+  /** Files as the model last saw them, most recent last. */
+  readonly lastSeen: Map<string, FileText>;
+  /** Rules that the user allowed for this session. */
+  rules: readonly PermissionRule[];
+}
+
+/** The part of a session that calls write to. */
+export interface CallJournal {
+  readonly id: SessionId;
+  append(...bodies: readonly SessionEventBody[]): Promise<void>;
+  stream(delta: { readonly type: "tool_output_delta"; readonly callId: CallId; readonly text: string }): void;
+}
+
+/** What running calls needs. */
+export interface ToolCallDeps {
+  readonly session: CallJournal;
+  readonly turnId: TurnId;
+  readonly memory: SessionMemory;
+  readonly registry: Registry;
+  readonly workspace: Workspace;
+  readonly store: Pick<SessionStore, "putBlob">;
+  readonly permissions: {
+    /** Rules from settings and from earlier answers; read for each call, so that changes apply at once. */
+    readonly rules: () => readonly PermissionRule[];
+    /** Keeps a rule for this workspace. Resolves once it would survive the end of the process. */
+    readonly add: (rule: string) => Promise<void>;
+  };
+  readonly trusted: () => boolean;
+  readonly ask: (request: PermissionRequest, signal: AbortSignal) => Promise<ApprovalChoice>;
+  readonly concurrency: () => number;
+  readonly clock: Clock;
+}
+
+/** Files remembered per session; the oldest are forgotten and simply read again. */
+const lastSeenFiles = 200;
+/** Characters of remembered text per session. */
+const lastSeenCharacters = 16_000_000;
+
+/** Makes the schedulers of a turn's steps. */
+export function createToolCalls(deps: ToolCallDeps): (signal: AbortSignal) => StepScheduler {
+  return (signal) => {
+    const scheduler = createScheduler(
+      {
+        registry: deps.registry,
+        workspace: deps.workspace,
+        clock: deps.clock,
+        concurrency: deps.concurrency(),
+        decide: (pending, callSignal) => decide(deps, pending, callSignal),
+        emit: (event) => deps.session.append(event),
+        portsFor: (callId) => portsFor(deps, callId, signal),
+        onBug: (error, callId) => log("error", `Tool call ${callId} failed on a fault in Hermes`, error),
+      } satisfies SchedulerDeps,
+      signal,
+    );
+    return {
+      submit: (call) => void scheduler.submit(call),
+      drain: async () => void (await scheduler.drain()),
+    };
+  };
+}
+
+async function decide(deps: ToolCallDeps, { callId, tool, call }: PendingCall, signal: AbortSignal): Promise<Verdict> {
+  const question: PermissionQuestion = {
+    tool: tool.name,
+    kind: tool.kind,
+    subjects: await call.subjects(deps.workspace),
+  };
+  const decision = decidePermission(question, {
+    rules: [...deps.permissions.rules(), ...deps.memory.rules],
+    trusted: deps.trusted(),
+  });
+  if (decision.decision === "allow") return "run";
+  if (decision.decision === "deny") return { denied: decision.reason };
+  const request: PermissionRequest = {
+    sessionId: deps.session.id,
+    callId,
+    tool: tool.name,
+    kind: tool.kind,
+    title: call.title,
+    detail: [call.detail, decision.by === "default" ? "" : decision.reason].filter(Boolean).join("\n\n"),
+    rule: ruleFor(question),
+  };
+  await deps.session.append({ type: "permission_requested", callId, request });
+  const choice = await deps.ask(request, signal).catch(async (error: unknown) => {
+    await deps.session.append({ type: "permission_resolved", callId, choice: "cancelled", by: "host" });
+    throw error;
+  });
+  if (choice === "allow_session") deps.memory.rules = [...deps.memory.rules, parseRule(request.rule, "allow")];
+  if (choice === "allow_always") await deps.permissions.add(request.rule);
+  await deps.session.append({ type: "permission_resolved", callId, choice, by: "user" });
+  if (choice !== "deny") return "run";
+  return {
+    denied: `The user denied this: ${call.title}. Do not try another way to do the same thing; go on without it, or ask what they want instead.`,
+  };
+}
+
+type Ports = Pick<ToolContext, "report" | "lastSeen" | "saw" | "change">;
+
+function portsFor(deps: ToolCallDeps, callId: CallId, signal: AbortSignal): Ports {
+  return {
+    report: (text) => deps.session.stream({ type: "tool_output_delta", callId, text }),
+    lastSeen: (uri) => deps.memory.lastSeen.get(uri),
+    saw: (file) => remember(deps.memory.lastSeen, file),
+    change: (change) => applyChange(deps, callId, change, signal),
+  };
+}
+
+async function applyChange(
+  deps: ToolCallDeps,
+  callId: CallId,
+  { uri, before, text }: Parameters<ToolContext["change"]>[0],
+  signal: AbortSignal,
+): ReturnType<ToolContext["change"]> {
+  const { session, turnId, workspace, store, memory } = deps;
+  const [beforeBlob, afterBlob] = await Promise.all([putText(store, before?.text ?? null), putText(store, text)]);
+  const counts = countLines(before?.text ?? null, text);
+  const change: FileChange = {
+    uri,
+    before: beforeBlob,
+    after: afterBlob,
+    ...counts,
+    ...(before?.mode === undefined ? {} : { mode: before.mode }),
+  };
+  signal.throwIfAborted();
+  await session.append({ type: "file_changed", turnId, callId, change });
+  const failed = () => session.append({ type: "file_change_failed", turnId, callId, uri });
+  const outcome = await workspace.swap(uri, before?.version ?? null, text, signal).catch(async (error: unknown) => {
+    await failed();
+    throw error;
+  });
+  if (!outcome.applied) {
+    await failed();
+    return { applied: false, current: outcome.current };
+  }
+  if (outcome.file) remember(memory.lastSeen, outcome.file);
+  else memory.lastSeen.delete(uri);
+  return { applied: true, version: outcome.file?.version ?? null };
+}
+
+async function putText(store: Pick<SessionStore, "putBlob">, text: string | null): Promise<BlobId | null> {
+  return text === null ? null : store.putBlob(new TextEncoder().encode(text));
+}
+
+function remember(lastSeen: Map<string, FileText>, file: FileText): void {
+  lastSeen.delete(file.uri);
+  lastSeen.set(file.uri, file);
+  let characters = 0;
+  for (const seen of lastSeen.values()) characters += seen.text.length;
+  for (const [uri, seen] of lastSeen) {
+    if (lastSeen.size <= lastSeenFiles && characters <= lastSeenCharacters) return;
+    lastSeen.delete(uri);
+    characters -= seen.text.length;
+  }
+}

@@ -1,0 +1,15 @@
+import { defineConfig } from "vitest/config";
+
+/** Everything that needs no VS Code: architecture, unit, contract and integration tests. */
+export default defineConfig({
+  test: {
+    include: ["test/architecture.test.ts", "test/{unit,contract,integration}/**/*.test.{ts,tsx}"],
+    setupFiles: ["test/support/leaks.ts"],
+    pool: "forks",
+    maxWorkers: 2,
+    testTimeout: 20_000,
+    hookTimeout: 20_000,
+    teardownTimeout: 5_000,
+    dangerouslyIgnoreUnhandledErrors: false,
+  },
+});
