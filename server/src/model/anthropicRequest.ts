@@ -13,7 +13,7 @@ import type {
 } from "@anthropic-ai/sdk/resources/messages/messages";
 import { assertNever } from "../base/errors.ts";
 import type { AssistantBlock, CallId, PromptPart, ToolResult, ToolSpec } from "../protocol/types.ts";
-import { echoedInput } from "./json.ts";
+import { echoedInput, withoutTrailingThinking } from "./json.ts";
 import { placeBreakpoints } from "./promptCache.ts";
 import type { ModelMessage, ModelRequest } from "./provider.ts";
 
@@ -74,7 +74,10 @@ function toMessage(message: ModelMessage, images: boolean, foreign: ReadonlyMap<
       return { role: "user", content: message.results.map((result) => toResultBlock(result, foreign)) };
     case "assistant": {
       const own = message.api === "anthropic-messages";
-      return { role: "assistant", content: message.blocks.flatMap((block) => toAnswerBlocks(block, own, foreign)) };
+      return {
+        role: "assistant",
+        content: withoutTrailingThinking(message.blocks).flatMap((block) => toAnswerBlocks(block, own, foreign)),
+      };
     }
     default:
       return assertNever(message);

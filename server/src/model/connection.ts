@@ -41,7 +41,8 @@ const defaultGapMs = 60_000;
 const defaultMaxAnswerBytes = 64 * 1024 * 1024;
 const drainMs = 3_000;
 
-const afterTimeout: After = (ms, run) => {
+/** `After` on the machine's own timers. */
+export const afterTimeout: After = (ms, run) => {
   const timer = setTimeout(run, ms);
   return () => clearTimeout(timer);
 };

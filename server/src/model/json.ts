@@ -1,10 +1,10 @@
 /**
- * Reading JSON whose shape a vendor decides: objects, and the arguments of tool calls.
+ * Reading and echoing JSON whose shape a vendor decides: objects, the arguments of tool calls, cut answers.
  *
  * Not here: any vendor's shapes. Easily got wrong: arguments that are not one JSON object never throw; they become a
  * call that says so, which the tool loop answers with an error the model can read.
  */
-import type { CallId, Json, ToolCallPart } from "../protocol/types.ts";
+import type { AssistantBlock, CallId, Json, ToolCallPart } from "../protocol/types.ts";
 
 /** An object whose values are not yet known. */
 export interface JsonRecord {
@@ -47,4 +47,16 @@ export function toToolCall(callId: CallId, name: string, raw: string): ToolCallP
  */
 export function echoedInput(call: ToolCallPart): Json {
   return call.malformed === undefined ? call.input : { INVALID_JSON: call.malformed };
+}
+
+/**
+ * An answer's blocks without thinking at its end. An answer that was cut, cancelled or used up while it thought ends so,
+ * and both vendors refuse thinking that nothing follows.
+ */
+export function withoutTrailingThinking(blocks: readonly AssistantBlock[]): readonly AssistantBlock[] {
+  return blocks.slice(0, blocks.findLastIndex((block) => !isThinking(block)) + 1);
+}
+
+function isThinking({ part, wire }: AssistantBlock): boolean {
+  return part.type === "thinking" || (part.type === "opaque" && isRecord(wire) && wire.type === "redacted_thinking");
 }

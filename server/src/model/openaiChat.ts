@@ -56,9 +56,12 @@ export function toChatRequest(request: ModelRequest): ChatCompletionCreateParams
     stream: true,
     stream_options: { include_usage: true },
     ...(isOpenAI(request)
-      ? { max_completion_tokens: request.maxOutputTokens, prompt_cache_key: request.cacheKey }
+      ? {
+          max_completion_tokens: request.maxOutputTokens,
+          prompt_cache_key: request.cacheKey,
+          reasoning_effort: "medium",
+        }
       : { max_tokens: request.maxOutputTokens }),
-    ...(isOpenAI(request) && model.thinking === "effort" ? { reasoning_effort: "medium" } : {}),
     ...(tools.length === 0
       ? {}
       : {
@@ -74,9 +77,9 @@ export function toChatRequest(request: ModelRequest): ChatCompletionCreateParams
   };
 }
 
-/** OpenAI's own models, wherever a gateway serves them from; everyone else gets the least common denominator. */
+/** OpenAI's own current models, wherever they are served from; everyone else gets the least common denominator. */
 function isOpenAI({ model }: ModelRequest): boolean {
-  return model.id.startsWith("openai/") && model.local !== true;
+  return model.thinking === "effort" && model.local !== true;
 }
 
 function usedCallIds(request: ModelRequest): ReadonlySet<string> {

@@ -42,10 +42,15 @@ export function toEndpoint({ model }: ModelRequest, options: OpenAIOptions): Ope
 
 /** Loads the SDK on first use and makes a client for one request. Throws `ProviderError` of kind `auth` without a key. */
 export async function openClient(endpoint: OpenAIEndpoint, connection: Connection): Promise<OpenAI> {
-  if (endpoint.secret === undefined && endpoint.baseUrl === vendorUrl)
+  if (endpoint.secret === undefined && !endpoint.local && endpoint.baseUrl === vendorUrl)
     throw new ProviderError("There is no key for OpenAI. Set one with “Hermes: Set API Key” or in OPENAI_API_KEY.", {
       kind: "auth",
     });
+  if (endpoint.local && endpoint.baseUrl === vendorUrl)
+    throw new ProviderError(
+      `The address of the server for the model “${endpoint.model}” is not known. Set it in “hermes.openai.baseUrl” or OPENAI_BASE_URL, ending in /v1.`,
+      { kind: "badRequest" },
+    );
   const { OpenAI: Client } = await import("openai/client");
   return new Client({
     apiKey: endpoint.secret ?? "none",

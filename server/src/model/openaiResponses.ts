@@ -17,7 +17,7 @@ import { assertNever } from "../base/errors.ts";
 import type { AssistantBlock, CallId, Json, PromptPart, ToolSpec } from "../protocol/types.ts";
 import { type Connection, stream } from "./connection.ts";
 import { brokenStream, type Endpoint, fromStreamError } from "./failure.ts";
-import { echoedInput, toToolCall } from "./json.ts";
+import { echoedInput, toToolCall, withoutTrailingThinking } from "./json.ts";
 import { type OpenAIEndpoint, type OpenAIOptions, openClient, toEndpoint, toUsage } from "./openaiClient.ts";
 import type { ModelEvent, ModelMessage, ModelRequest, ModelStop, Provider } from "./provider.ts";
 
@@ -84,7 +84,7 @@ function toItems(message: ModelMessage, images: boolean): ResponseInputItem[] {
       }));
     case "assistant": {
       const own = message.api === "openai-responses";
-      return message.blocks.flatMap((block) => toAnswerItems(block, own));
+      return withoutTrailingThinking(message.blocks).flatMap((block) => toAnswerItems(block, own));
     }
     default:
       return assertNever(message);
