@@ -1,0 +1,240 @@
+/**
+ * The models that can be used on this machine now, and a provider for each: keys, local servers, the recording.
+ *
+ * Not here: wire formats (`model/`). Easily got wrong: local servers are looked for only when a list is asked for or
+ * nothing else is ready, so that a session with a key never waits for them.
+ */
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { systemClock } from "../base/async.ts";
+import { errorCode, messageOf, RequestError } from "../base/errors.ts";
+import { log } from "../base/trace.ts";
+import type { Config } from "../config.ts";
+import type { Models, ReadyModel } from "../host.ts";
+import { createAnthropicProvider } from "../model/anthropic.ts";
+import { costOf, findModel, mergeModels } from "../model/catalog.ts";
+import { detectLocalModels } from "../model/detect.ts";
+import { createOpenAIChatProvider } from "../model/openaiChat.ts";
+import { createOpenAIResponsesProvider } from "../model/openaiResponses.ts";
+import { compose, type Provider } from "../model/provider.ts";
+import { createRecordedProvider, parseRecording } from "../model/recorded.ts";
+import { withRetry } from "../model/retry.ts";
+import type { ListModelsResult } from "../protocol/methods.ts";
+import type { CredentialName, ModelApi, ModelChoice, ModelSpec } from "../protocol/types.ts";
+
+/** The model that plays the recorded tour: the one that needs nothing. */
+export const recordedModel: ModelSpec = {
+  id: "recorded/tour",
+  label: "Recorded tour",
+  api: "recorded",
+  wireId: "tour",
+  contextTokens: 200_000,
+  maxOutputTokens: 8_000,
+  images: false,
+  thinking: "none",
+};
+
+/** What the models of this machine depend on. */
+export interface LocalModelsOptions {
+  readonly config: Config;
+  readonly onDidChange?: (list: ListModelsResult) => void;
+}
+
+/** `Models` that follow changed settings and keys. */
+export interface LocalModels extends Models {
+  configure(config: Config): void;
+}
+
+/** Makes them. Reads nothing until it is asked. */
+export function createLocalModels(options: LocalModelsOptions): LocalModels {
+  return new MachineModels(options);
+}
+
+class MachineModels implements LocalModels {
+  readonly #onDidChange: ((list: ListModelsResult) => void) | undefined;
+  #config: Config;
+  #credentials: Config["credentials"];
+  #selected: string | undefined;
+  #known: Promise<readonly ModelSpec[]> | undefined;
+  #local: Promise<readonly ModelSpec[]> | undefined;
+  readonly #providers = new Map<ModelApi, Provider>();
+
+  constructor({ config, onDidChange }: LocalModelsOptions) {
+    this.#config = config;
+    this.#credentials = config.credentials;
+    this.#onDidChange = onDidChange;
+  }
+
+  configure(config: Config): void {
+    this.#config = config;
+    this.#changed();
+  }
+
+  setCredential(name: CredentialName, value: string | undefined): void {
+    const { [name]: _, ...rest } = this.#credentials;
+    this.#credentials = value ? { ...rest, [name]: value } : rest;
+    this.#changed();
+  }
+
+  async select(id: string): Promise<void> {
+    await this.#find(id);
+    this.#selected = id;
+    this.#changed();
+  }
+
+  async list(): Promise<ListModelsResult> {
+    // Asked for anew: a server may have been started since.
+    this.#local = undefined;
+    const [known, local] = await Promise.all([this.#knownModels(), this.#localModels()]);
+    const choices = [...known, ...local, recordedModel].map((spec) => this.#toChoice(spec));
+    const rank = { ready: 0, recording: 1, needs_key: 2 };
+    const { spec } = await this.#pick(undefined);
+    return { models: choices.toSorted((a, b) => rank[a.state] - rank[b.state]), selected: spec.id };
+  }
+
+  async resolve(id: string | undefined): Promise<ReadyModel> {
+    const { spec, missing } = await this.#pick(id);
+    if (missing) {
+      throw new RequestError(
+        "needs_key",
+        `${spec.label} needs a key for ${vendors[missing].name}. Set it with “Hermes: Set API Key” or in ${vendors[missing].variable}, or choose another model.`,
+      );
+    }
+    return { spec, provider: this.#provider(spec.api), costOf: (usage) => costOf(spec, usage) };
+  }
+
+  /** The model for an id, or the first that is ready when nobody has chosen one. */
+  async #pick(id: string | undefined): Promise<{ readonly spec: ModelSpec; readonly missing: CredentialName | undefined }> {
+    const wanted = id ?? this.#selected ?? this.#config.settings.model;
+    if (wanted !== "auto" && wanted !== "") {
+      const spec = await this.#find(wanted);
+      return { spec, missing: this.#missing(spec) };
+    }
+    const known = await this.#knownModels();
+    const ready = known.find((spec) => this.#missing(spec) === undefined) ?? (await this.#localModels())[0];
+    return { spec: ready ?? recordedModel, missing: undefined };
+  }
+
+  async #find(id: string): Promise<ModelSpec> {
+    if (id === recordedModel.id) return recordedModel;
+    const known = await this.#knownModels();
+    const isLocal = !known.some((spec) => spec.id === id) && !/^(anthropic|openai)\//.test(id);
+    const spec = findModel(id, isLocal ? [...known, ...(await this.#localModels())] : known);
+    return this.#withApi(spec);
+  }
+
+  #missing(spec: ModelSpec): CredentialName | undefined {
+    const name = credentialOf(spec);
+    if (name === undefined || spec.local || spec.baseUrl !== undefined) return undefined;
+    // A server of one's own may need no key; if it does, it says so.
+    return this.#credentials[name] || this.#config.baseUrls[name] ? undefined : name;
+  }
+
+  #toChoice(spec: ModelSpec): ModelChoice {
+    const credential = credentialOf(spec);
+    const state = spec.api === "recorded" ? "recording" : this.#missing(spec) ? "needs_key" : "ready";
+    return { id: spec.id, label: spec.label, state, ...(credential && !spec.local ? { credential } : {}) };
+  }
+
+  #withApi(spec: ModelSpec): ModelSpec {
+    const speaksChat = spec.api === "openai-responses" && this.#config.settings["openai.api"] === "chat";
+    return speaksChat ? { ...spec, api: "openai-chat" } : spec;
+  }
+
+  async #knownModels(): Promise<readonly ModelSpec[]> {
+    this.#known ??= readAdditions(join(this.#config.home, "models.json")).then(mergeModels);
+    return (await this.#known).map((spec) => this.#withApi(spec));
+  }
+
+  async #localModels(): Promise<readonly ModelSpec[]> {
+    if (!this.#config.settings["localModels.detect"]) return [];
+    this.#local ??= detectLocalModels();
+    return this.#local;
+  }
+
+  #provider(api: ModelApi): Provider {
+    const known = this.#providers.get(api);
+    if (known) return known;
+    const made =
+      api === "recorded"
+        ? this.#wire(api)
+        : compose(this.#wire(api), withRetry({ clock: systemClock, random: Math.random, maxAttempts: 5 }));
+    this.#providers.set(api, made);
+    return made;
+  }
+
+  #wire(api: ModelApi): Provider {
+    const { anthropic, openai } = this.#credentials;
+    const urls = this.#config.baseUrls;
+    const openaiOptions = { ...(openai ? { apiKey: openai } : {}), ...(urls.openai ? { baseUrl: urls.openai } : {}) };
+    switch (api) {
+      case "anthropic-messages":
+        return createAnthropicProvider({
+          ...(anthropic ? { apiKey: anthropic } : {}),
+          ...(urls.anthropic ? { baseUrl: urls.anthropic } : {}),
+        });
+      case "openai-responses":
+        return createOpenAIResponsesProvider(openaiOptions);
+      case "openai-chat":
+        return createOpenAIChatProvider(openaiOptions);
+      case "recorded":
+        return loadedLater(async () => createRecordedProvider(parseRecording(await readRecording()), { clock: systemClock }));
+    }
+  }
+
+  #changed(): void {
+    this.#providers.clear();
+    this.#known = undefined;
+    const tell = this.#onDidChange;
+    if (!tell) return;
+    this.list().then(tell, (error: unknown) => log("warn", `The models could not be listed: ${messageOf(error)}`));
+  }
+}
+
+const vendors: { readonly [name in CredentialName]: { readonly name: string; readonly variable: string } } = {
+  anthropic: { name: "Anthropic", variable: "ANTHROPIC_API_KEY" },
+  openai: { name: "OpenAI", variable: "OPENAI_API_KEY" },
+};
+
+function credentialOf({ api }: ModelSpec): CredentialName | undefined {
+  return api === "anthropic-messages" ? "anthropic" : api === "recorded" ? undefined : "openai";
+}
+
+async function readAdditions(path: string): Promise<readonly ModelSpec[]> {
+  let text: string;
+  try {
+    text = await readFile(path, "utf8");
+  } catch (error) {
+    if (errorCode(error) !== "ENOENT") log("warn", `${path} could not be read: ${messageOf(error)}`);
+    return [];
+  }
+  try {
+    const { parseModels } = await import("../model/catalogSchema.ts");
+    const { models, problems } = parseModels(JSON.parse(text));
+    for (const problem of problems) log("warn", `${path}: ${problem}`);
+    return models;
+  } catch (error) {
+    log("error", `${path} is left out: ${messageOf(error)}`);
+    return [];
+  }
+}
+
+/** The recording lies beside the bundle; run from source, in `server/recordings`. */
+async function readRecording(): Promise<string> {
+  try {
+    return await readFile(new URL("recordings/tour.jsonl", import.meta.url), "utf8");
+  } catch (error) {
+    if (errorCode(error) !== "ENOENT") throw error;
+    return readFile(new URL("../../recordings/tour.jsonl", import.meta.url), "utf8");
+  }
+}
+
+function loadedLater(load: () => Promise<Provider>): Provider {
+  let provider: Promise<Provider> | undefined;
+  return {
+    async *stream(request, signal) {
+      provider ??= load();
+      yield* (await provider).stream(request, signal);
+    },
+  };
+}

@@ -1,0 +1,62 @@
+/** Coalescing of streamed deltas: what is joined, what is sent at once, and that order holds. */
+import { expect, test } from "vitest";
+import { createCoalescer } from "../../../server/src/main/updates.ts";
+import type { SessionId, SessionUpdate } from "../../../server/src/protocol/types.ts";
+import { createEvents } from "../../support/events.ts";
+
+function record() {
+  const sent: (readonly SessionUpdate[])[] = [];
+  let frame: (() => void) | undefined;
+  const coalescer = createCoalescer({
+    send: (_, updates) => sent.push(updates),
+    after: (_, run) => {
+      frame = run;
+      return () => {
+        frame = undefined;
+      };
+    },
+  });
+  return { sent, push: (update: object) => coalescer.push("s" as SessionId, update as SessionUpdate), frame: () => frame?.() };
+}
+
+const text = (index: number, value: string) => ({ type: "text_delta", turnId: "t", index, text: value });
+
+test("neighbouring deltas of one block become one, once a frame", () => {
+  const { sent, push, frame } = record();
+  push(text(0, "a"));
+  push(text(0, "b"));
+  push(text(1, "c"));
+  push({ type: "tool_output_delta", callId: "x", text: "1" });
+  push({ type: "tool_output_delta", callId: "x", text: "2" });
+  expect(sent).toEqual([]);
+  frame();
+  expect(sent).toEqual([[text(0, "ab"), text(1, "c"), { type: "tool_output_delta", callId: "x", text: "12" }]]);
+});
+
+test("an event goes out at once, after the deltas before it", () => {
+  const { sent, push, frame } = record();
+  const [event] = createEvents({ type: "notice", level: "info", message: "hello" });
+  push(text(0, "a"));
+  push(event as object);
+  push(text(0, "b"));
+  expect(sent).toEqual([[text(0, "a"), event]]);
+  frame();
+  expect(sent[1]).toEqual([text(0, "b")]);
+});
+
+test("a call's first, empty delta is not lost", () => {
+  const { sent, push, frame } = record();
+  const delta = (callId: string, json: string, index: number) => ({
+    type: "tool_call_delta",
+    turnId: "t",
+    index,
+    callId,
+    name: "read",
+    json,
+  });
+  push(delta("a", "", 0));
+  push(delta("a", "{", 0));
+  push(delta("b", "", 1));
+  frame();
+  expect(sent).toEqual([[delta("a", "{", 0), delta("b", "", 1)]]);
+});

@@ -1,0 +1,103 @@
+/** The fold from events to session state: tables of events and the messages and openings that they give. */
+import { describe, expect, test } from "vitest";
+import { initialState, messagesOf, openCalls, reduceAll, runningTurn } from "../../../server/src/session/reduce.ts";
+import { call, createEvents, says, started } from "../../support/events.ts";
+
+const after = (...bodies: Parameters<typeof createEvents>) => reduceAll(initialState, createEvents(...bodies));
+
+describe("messages", () => {
+  test("show results after their message in call order, whatever order they finished in", () => {
+    const state = after(
+      started("t1", "do it"),
+      { type: "step_started", turnId: "t1", step: 1 },
+      call("t1", 1, 0, "a"),
+      { type: "tool_result", callId: "a", text: "A", isError: false, durationMs: 1 },
+      call("t1", 1, 1, "b"),
+      call("t1", 1, 2, "c"),
+      { type: "tool_result", callId: "c", text: "C", isError: true, durationMs: 1 },
+      { type: "tool_result", callId: "b", text: "B", isError: false, durationMs: 1 },
+    );
+    expect(messagesOf(state).map((message) => message.role)).toEqual(["user", "assistant", "tool"]);
+    expect(messagesOf(state).at(-1)).toEqual({
+      role: "tool",
+      results: [
+        { callId: "a", text: "A", isError: false },
+        { callId: "b", text: "B", isError: false },
+        { callId: "c", text: "C", isError: true },
+      ],
+    });
+  });
+
+  test("only grow from one step to the next", () => {
+    const bodies = [
+      started("t1", "first"),
+      { type: "step_started", turnId: "t1", step: 1 },
+      call("t1", 1, 0, "a"),
+      { type: "tool_result", callId: "a", text: "A", isError: false, durationMs: 1 },
+      { type: "step_started", turnId: "t1", step: 2 },
+      says("t1", 2, 0, "done"),
+      { type: "turn_finished", turnId: "t1", stopReason: "end_turn" },
+      started("t2", "second"),
+      { type: "step_started", turnId: "t2", step: 1 },
+      says("t2", 1, 0, "yes"),
+    ] as const;
+    let earlier: readonly unknown[] = [];
+    for (const length of [2, 5, 9]) {
+      const messages = messagesOf(after(...bodies.slice(0, length)));
+      expect(messages.slice(0, earlier.length)).toEqual(earlier);
+      expect(messages.length).toBeGreaterThan(earlier.length);
+      earlier = messages;
+    }
+  });
+
+  test("drop the blocks of a step that was asked again", () => {
+    const state = after(
+      started("t1", "hi"),
+      { type: "step_started", turnId: "t1", step: 1 },
+      says("t1", 1, 0, "half"),
+      { type: "step_restarted", turnId: "t1", step: 1, reason: "cut" },
+      says("t1", 1, 0, "whole"),
+    );
+    expect(JSON.stringify(messagesOf(state))).not.toContain("half");
+    expect(JSON.stringify(messagesOf(state))).toContain("whole");
+  });
+
+  test("leave out an answer without blocks", () => {
+    const state = after(
+      started("t1", "hi"),
+      { type: "step_started", turnId: "t1", step: 1 },
+      { type: "turn_finished", turnId: "t1", stopReason: "cancelled" },
+    );
+    expect(messagesOf(state).map(({ role }) => role)).toEqual(["user"]);
+  });
+});
+
+test("calls without a result are open, in call order", () => {
+  const state = after(
+    started("t1", "x"),
+    { type: "step_started", turnId: "t1", step: 1 },
+    call("t1", 1, 0, "a"),
+    call("t1", 1, 1, "b"),
+    call("t1", 1, 2, "c"),
+    { type: "tool_result", callId: "b", text: "", isError: false, durationMs: 0 },
+  );
+  expect(openCalls(state)).toEqual(["a", "c"]);
+  expect(runningTurn(state)?.turnId).toBe("t1");
+});
+
+test("a write that did not happen is no change", () => {
+  const change = { uri: "file:///a", before: null, after: null, addedLines: 0, removedLines: 0 };
+  const state = after(
+    started("t1", "x"),
+    { type: "file_changed", turnId: "t1", callId: "a", change },
+    { type: "file_changed", turnId: "t1", callId: "b", change: { ...change, uri: "file:///b" } },
+    { type: "file_change_failed", turnId: "t1", callId: "a", uri: "file:///a" },
+  );
+  expect(state.turns[0]?.changes.map(({ uri }) => uri)).toEqual(["file:///b"]);
+});
+
+test("an event of a newer version only moves the position", () => {
+  const state = after(started("t1", "x"), { type: "from_the_future", what: 1 } as never);
+  expect(state.seq).toBe(2);
+  expect(messagesOf(state)).toHaveLength(1);
+});
