@@ -1,0 +1,88 @@
+/**
+ * Puts bytes in the place of a file, whole or not at all: temp file in the same folder, flush, rename, flush the folder.
+ *
+ * An adapter's part. Not here: whether the bytes may be written (`disk.ts` compares versions). Easily got wrong: `check`
+ * runs after the temp file is complete, so that the time between looking and renaming is as short as it can be.
+ */
+import { link, mkdir, open, rename, stat, unlink } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
+import { errorCode } from "../base/errors.ts";
+
+/** What to write and how. */
+export interface AtomicWrite {
+  /** A real path: symbolic links are resolved by the caller, or the link itself would be replaced. */
+  readonly path: string;
+  readonly bytes: Uint8Array;
+  /** Part of the temp file's name; must be unused. */
+  readonly id: string;
+  /** Permission bits and owner to keep; absent when the file is new, which must then not exist. */
+  readonly keep?: { readonly mode: number; readonly uid: number; readonly gid: number };
+  /** Asked right before the rename; `false` gives up. */
+  readonly check: () => Promise<boolean>;
+}
+
+/**
+ * Writes the file; `false` when `check` said no or a new file turned out to exist, and then nothing has changed. Throws
+ * system errors, with the temp file removed.
+ */
+export async function atomicWrite(write: AtomicWrite): Promise<boolean> {
+  const folder = dirname(write.path);
+  await mkdir(folder, { recursive: true });
+  const temp = join(folder, `.${basename(write.path).slice(0, 100)}.${write.id}.hermes-tmp`);
+  try {
+    await writeTemp(temp, write);
+    if (!(await write.check())) return false;
+    if (write.keep) await rename(temp, write.path);
+    else if (!(await moveToNew(temp, write.path))) return false;
+  } finally {
+    await unlink(temp).catch(() => undefined);
+  }
+  await flushFolder(folder);
+  return true;
+}
+
+async function writeTemp(temp: string, { bytes, keep }: AtomicWrite): Promise<void> {
+  const file = await open(temp, "wx", keep ? 0o600 : 0o666);
+  try {
+    await file.writeFile(bytes);
+    // Owner first: changing it clears set-user-id bits. Best effort, as only root may give files away.
+    if (keep) {
+      await file.chown(keep.uid, keep.gid).catch(() => undefined);
+      await file.chmod(keep.mode);
+    }
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+}
+
+/** Unlike a rename, a link fails when the name is taken; some file systems have no links, there a look must do. */
+async function moveToNew(temp: string, path: string): Promise<boolean> {
+  try {
+    await link(temp, path);
+    return true;
+  } catch (error) {
+    if (errorCode(error) === "EEXIST") return false;
+    const exists = await stat(path).then(
+      () => true,
+      () => false,
+    );
+    if (exists) return false;
+    await rename(temp, path);
+    return true;
+  }
+}
+
+/** Makes a rename or an unlink last through a power cut, where folders can be flushed at all. */
+export async function flushFolder(folder: string): Promise<void> {
+  try {
+    const handle = await open(folder, "r");
+    try {
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
+  } catch {
+    // Windows and some network file systems cannot open or flush folders; the rename itself has happened.
+  }
+}
