@@ -53,7 +53,6 @@ async function run(input: EditInput, context: ToolContext, failed: LRUCache<stri
     const text = replace(input, resolved.path, file, context.lastSeen(resolved.uri), failed);
     const outcome = await context.change({ uri: resolved.uri, before: file, text });
     if (outcome.applied) {
-      if (outcome.version !== null) context.saw({ ...file, text, version: outcome.version });
       return { text: describeResult(resolved.path, file.text, text) + unsavedNote(file.source) };
     }
     if (!outcome.current)

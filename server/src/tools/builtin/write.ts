@@ -36,11 +36,9 @@ async function run({ path, text }: z.output<typeof schema>, context: ToolContext
   const wasDeleted = !outcome.applied && seen !== undefined && outcome.current === null;
   if (wasDeleted) outcome = await context.change({ uri: resolved.uri, before: null, text });
   if (!outcome.applied) throw new ToolError(describeRefusal(resolved.path, seen, outcome.current));
-  const written =
-    seen && !wasDeleted ? { ...seen, text: styled } : { uri: resolved.uri, text, source: "disk" as const };
-  if (outcome.version !== null) context.saw({ ...written, version: outcome.version });
   const verb = wasDeleted ? "It had been deleted since you read it; created" : seen ? "Replaced" : "Created";
-  return { text: `${verb} ${resolved.path} (${splitTextLines(text).length} lines).${unsavedNote(written.source)}` };
+  const note = seen && !wasDeleted ? unsavedNote(seen.source) : "";
+  return { text: `${verb} ${resolved.path} (${splitTextLines(text).length} lines).${note}` };
 }
 
 function describeRefusal(path: string, seen: FileText | undefined, current: FileText | null): string {
