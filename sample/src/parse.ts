@@ -22,7 +22,8 @@ function parseUnits(tokens: readonly Token[], text: string): number {
     const number = tokens[i];
     if (number?.type !== "number") throw new SpanSyntaxError("Expected a number", text, number?.at ?? text.length);
     const word = tokens[i + 1];
-    if (word?.type !== "word") throw new SpanSyntaxError("Expected a unit after the number", text, word?.at ?? text.length);
+    if (word?.type !== "word")
+      throw new SpanSyntaxError("Expected a unit after the number", text, word?.at ?? text.length);
     const unit = findUnit(word.text);
     if (unit === undefined) throw new SpanSyntaxError(`Unknown unit "${word.text}"`, text, word.at);
     span += number.value * unit.ms;

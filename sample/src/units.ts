@@ -25,7 +25,9 @@ export const units: readonly Unit[] = [
 ];
 
 const byWord = new Map(
-  units.flatMap((unit) => [unit.symbol, unit.name, `${unit.name}s`, ...unit.words].map((word) => [word, unit] as const)),
+  units.flatMap((unit) =>
+    [unit.symbol, unit.name, `${unit.name}s`, ...unit.words].map((word) => [word, unit] as const),
+  ),
 );
 
 /** The unit that a word means, in any case, or `undefined`. */

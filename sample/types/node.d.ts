@@ -5,10 +5,6 @@ declare module "node:test" {
 }
 
 declare module "node:assert/strict" {
-  interface Assert {
-    equal(actual: unknown, expected: unknown, message?: string): void;
-    throws(body: () => unknown, expected?: RegExp | object): void;
-  }
-  const assert: Assert;
-  export default assert;
+  export function equal(actual: unknown, expected: unknown, message?: string): void;
+  export function throws(body: () => unknown, expected?: RegExp | object): void;
 }

@@ -16,7 +16,13 @@ import { step } from "./progress.mjs";
 export const root = fileURLToPath(new URL("../..", import.meta.url));
 
 /** Where the project's Node 24 lies once the root packages are installed. */
-export const projectNode = path.join(root, "node_modules", "node", "bin", process.platform === "win32" ? "node.exe" : "node");
+export const projectNode = path.join(
+  root,
+  "node_modules",
+  "node",
+  "bin",
+  process.platform === "win32" ? "node.exe" : "node",
+);
 
 /** True when every package that `folder`'s lockfile wants on this platform is installed in the wanted version. */
 export function isInstalled(folder) {
@@ -24,7 +30,8 @@ export function isInstalled(folder) {
   try {
     const have = read("node_modules/.package-lock.json");
     return Object.entries(read("package-lock.json")).every(
-      ([name, wanted]) => name === "" || wanted.optional || wanted.devOptional || wanted.peer || have[name]?.version === wanted.version,
+      ([name, wanted]) =>
+        name === "" || wanted.optional || wanted.devOptional || wanted.peer || have[name]?.version === wanted.version,
     );
   } catch {
     return false;
@@ -39,7 +46,14 @@ export function npm(folder, args, detail = () => {}) {
       stdio: ["ignore", "pipe", "pipe"],
       shell: process.platform === "win32",
       // A production environment must not make npm leave the build tools out.
-      env: { ...process.env, NODE_ENV: "development", npm_config_loglevel: "http", npm_config_omit: "", npm_config_audit: "false", npm_config_fund: "false" },
+      env: {
+        ...process.env,
+        NODE_ENV: "development",
+        npm_config_loglevel: "http",
+        npm_config_omit: "",
+        npm_config_audit: "false",
+        npm_config_fund: "false",
+      },
     });
     let tail = "";
     let fetched = 0;
@@ -65,7 +79,7 @@ export async function installProject() {
   if (!isInstalled(root)) await step("Installing packages", (detail) => npm(root, ["ci"], detail));
   if (!fs.existsSync(projectNode)) {
     throw new Error(
-      "The project's own Node 24 (package \"node\") is missing, probably because npm was told not to run install scripts.\n" +
+      'The project\'s own Node 24 (package "node") is missing, probably because npm was told not to run install scripts.\n' +
         "Run `npm rebuild node` in the project folder, then try again.",
     );
   }
@@ -76,7 +90,11 @@ export async function installProject() {
  * process are passed on, and should this process be killed outright the child notices by its closed channel.
  */
 export function runModule(file, args, env = process.env) {
-  const child = spawn(projectNode, [file, ...args], { cwd: root, stdio: ["inherit", "inherit", "inherit", "ipc"], env });
+  const child = spawn(projectNode, [file, ...args], {
+    cwd: root,
+    stdio: ["inherit", "inherit", "inherit", "ipc"],
+    env,
+  });
   const forward = (signal) => child.kill(signal);
   // The terminal sends Ctrl+C to the whole group, so SIGINT only needs to be survived here.
   process.on("SIGINT", () => {});

@@ -14,6 +14,7 @@ export function findDesktopCode(): string | undefined {
   if (VSCODE_IPC_HOOK_CLI) return undefined;
   const names = process.platform === "win32" ? ["code.cmd", "code-insiders.cmd"] : ["code", "code-insiders"];
   const onPath = PATH.split(path.delimiter).flatMap((folder) => names.map((name) => path.join(folder, name)));
-  const inApplications = process.platform === "darwin" ? ["/Applications/Visual Studio Code.app/Contents/Resources/app/bin/code"] : [];
+  const inApplications =
+    process.platform === "darwin" ? ["/Applications/Visual Studio Code.app/Contents/Resources/app/bin/code"] : [];
   return [...onPath, ...inApplications].find((file) => !file.includes("remote-cli") && fs.existsSync(file));
 }

@@ -36,7 +36,10 @@ export async function startFront(options: FrontOptions): Promise<Front> {
   const server = http.createServer((request, response) => {
     if (request.method === "POST" && request.url?.split("?")[0] === "/mint-key") {
       const known = hasToken(request.headers.cookie, token);
-      response.writeHead(known ? 200 : 403, { "content-type": "application/octet-stream", "cache-control": "no-store" });
+      response.writeHead(known ? 200 : 403, {
+        "content-type": "application/octet-stream",
+        "cache-control": "no-store",
+      });
       response.end(known ? secretKey : undefined);
       return;
     }
@@ -47,19 +50,25 @@ export async function startFront(options: FrontOptions): Promise<Front> {
         answer.pipe(response);
       },
     );
-    onward.on("error", () => (response.headersSent ? response.destroy() : response.writeHead(502).end("VS Code's server is not running.")));
+    onward.on("error", () =>
+      response.headersSent ? response.destroy() : response.writeHead(502).end("VS Code's server is not running."),
+    );
     response.on("close", () => onward.destroy());
     request.pipe(onward);
   });
   server.on("upgrade", (request, client, head) => {
     const onward = net.connect(socketPath, () => {
       const lines = [`${request.method} ${request.url} HTTP/1.1`];
-      for (let i = 0; i + 1 < request.rawHeaders.length; i += 2) lines.push(`${request.rawHeaders[i]}: ${request.rawHeaders[i + 1]}`);
+      for (let i = 0; i + 1 < request.rawHeaders.length; i += 2)
+        lines.push(`${request.rawHeaders[i]}: ${request.rawHeaders[i + 1]}`);
       onward.write(`${lines.join("\r\n")}\r\n\r\n`);
       onward.write(head);
       client.pipe(onward).pipe(client);
     });
-    for (const [end, other] of [[client, onward], [onward, client]] as const) {
+    for (const [end, other] of [
+      [client, onward],
+      [onward, client],
+    ] as const) {
       end.on("error", () => other.destroy());
       end.on("close", () => other.destroy());
     }

@@ -32,8 +32,11 @@ async function runNode(args: readonly string[]): Promise<void> {
   try {
     await run(rig.node, args, { cwd: root, env: hostEnvironment(process.env), maxBuffer: 16 << 20 });
   } catch (error) {
-    const { stdout = "", stderr = "" } = error instanceof Error ? (error as Error & { stdout?: string; stderr?: string }) : {};
-    throw new Error(`${path.basename(args[0] ?? "node")} failed:\n${`${stdout}\n${stderr}`.trim().slice(-4000)}`, { cause: error });
+    const { stdout = "", stderr = "" } =
+      error instanceof Error ? (error as Error & { stdout?: string; stderr?: string }) : {};
+    throw new Error(`${path.basename(args[0] ?? "node")} failed:\n${`${stdout}\n${stderr}`.trim().slice(-4000)}`, {
+      cause: error,
+    });
   }
 }
 
@@ -53,8 +56,23 @@ async function openWeb(port: number | undefined, folder: string): Promise<void> 
   const vsix = path.join(stateFolder, "hermes.vsix");
   await step("Adding Hermes to it", async () => {
     const vsce = path.join(root, "node_modules", "@vscode", "vsce", "vsce");
-    await runNode([vsce, "package", "--no-dependencies", "--allow-missing-repository", "--no-rewrite-relative-links", "--out", vsix]);
-    await runNode([rig.serverMain, "--accept-server-license-terms", ...folderArguments(stateFolder), "--force", "--install-extension", vsix]);
+    await runNode([
+      vsce,
+      "package",
+      "--no-dependencies",
+      "--allow-missing-repository",
+      "--no-rewrite-relative-links",
+      "--out",
+      vsix,
+    ]);
+    await runNode([
+      rig.serverMain,
+      "--accept-server-license-terms",
+      ...folderArguments(stateFolder),
+      "--force",
+      "--install-extension",
+      vsix,
+    ]);
   });
   const server = await step("Starting VS Code", () =>
     startWebServer({
@@ -68,7 +86,9 @@ async function openWeb(port: number | undefined, folder: string): Promise<void> 
     console.log("\nStopping VS Code.");
     await server.close();
   });
-  console.log(`\nHermes is ready. Open this address in a browser on this computer:\n\n  ${server.url(folder)}\n\nFolder: ${folder}\nCtrl+C stops.`);
+  console.log(
+    `\nHermes is ready. Open this address in a browser on this computer:\n\n  ${server.url(folder)}\n\nFolder: ${folder}\nCtrl+C stops.`,
+  );
   const code = await server.exited;
   throw new Error(`VS Code's server ended by itself with code ${code}. Run npm start again.`);
 }
@@ -76,11 +96,17 @@ async function openWeb(port: number | undefined, folder: string): Promise<void> 
 async function main(wanted: Wanted): Promise<void> {
   await step("Building Hermes", () => runNode([path.join(root, "build.mjs")]));
   const sample = wanted.folder === undefined ? await prepareSample() : undefined;
-  if (sample?.kept !== undefined) console.log(`Your earlier copy of the sample has changes and was kept: ${sample.kept}`);
+  if (sample?.kept !== undefined)
+    console.log(`Your earlier copy of the sample has changes and was kept: ${sample.kept}`);
   const folder = wanted.folder ?? sample?.folder ?? root;
-  const code = wanted.editor === "web" || (wanted.port !== undefined && wanted.editor === undefined) ? undefined : findDesktopCode();
+  const code =
+    wanted.editor === "web" || (wanted.port !== undefined && wanted.editor === undefined)
+      ? undefined
+      : findDesktopCode();
   if (wanted.editor === "desktop" && code === undefined) {
-    throw new Error("No desktop VS Code was found: the command `code` is not on PATH. In VS Code, run \"Shell Command: Install 'code' command in PATH\", or use --web.");
+    throw new Error(
+      "No desktop VS Code was found: the command `code` is not on PATH. In VS Code, run \"Shell Command: Install 'code' command in PATH\", or use --web.",
+    );
   }
   if (code !== undefined) await openDesktop(code, folder);
   else await openWeb(wanted.port, folder);

@@ -46,7 +46,12 @@ export async function prepareSample(): Promise<PreparedSample> {
 /** Copies the sample and, where git is installed, commits it, so that the editor shows what the agent changes. */
 async function copySample(source: string, folder: string): Promise<void> {
   await fs.cp(source, folder, { recursive: true, filter: (file) => !ignored.has(path.basename(file)) });
-  const git = (...args: string[]) => promisify(execFile)("git", ["-c", "user.name=Hermes sample", "-c", "user.email=sample@localhost", "-c", "commit.gpgsign=false", ...args], { cwd: folder });
+  const git = (...args: string[]) =>
+    promisify(execFile)(
+      "git",
+      ["-c", "user.name=Hermes sample", "-c", "user.email=sample@localhost", "-c", "commit.gpgsign=false", ...args],
+      { cwd: folder },
+    );
   try {
     await git("init", "--quiet");
     await git("add", "--all");
@@ -66,7 +71,9 @@ async function freeName(folder: string): Promise<string> {
 async function isSame(a: string, b: string): Promise<boolean> {
   const [inA, inB] = await Promise.all([listFiles(a), listFiles(b)]);
   if (inA.join("\n") !== inB.join("\n")) return false;
-  const same = await Promise.all(inA.map(async (file) => (await fs.readFile(path.join(a, file))).equals(await fs.readFile(path.join(b, file)))));
+  const same = await Promise.all(
+    inA.map(async (file) => (await fs.readFile(path.join(a, file))).equals(await fs.readFile(path.join(b, file)))),
+  );
   return same.every(Boolean);
 }
 
@@ -75,7 +82,9 @@ async function listFiles(folder: string, below = ""): Promise<string[]> {
   const files = await Promise.all(
     entries
       .filter((entry) => !ignored.has(entry.name))
-      .map((entry) => (entry.isDirectory() ? listFiles(folder, path.join(below, entry.name)) : [path.join(below, entry.name)])),
+      .map((entry) =>
+        entry.isDirectory() ? listFiles(folder, path.join(below, entry.name)) : [path.join(below, entry.name)],
+      ),
   );
   return files.flat().sort();
 }

@@ -69,12 +69,16 @@ export async function startWebServer(options: WebServerOptions): Promise<WebServ
   const { stateFolder } = options;
   const machineFolder = path.join(stateFolder, "data", "Machine");
   fs.mkdirSync(machineFolder, { recursive: true });
-  fs.writeFileSync(path.join(machineFolder, "settings.json"), JSON.stringify({ ...plainSettings, ...options.settings }, null, 2));
+  fs.writeFileSync(
+    path.join(machineFolder, "settings.json"),
+    JSON.stringify({ ...plainSettings, ...options.settings }, null, 2),
+  );
   const token = keptBytes(path.join(stateFolder, "connection-token"), 16).toString("hex");
   const secretKey = keptBytes(path.join(stateFolder, "secret-key"), 32);
   // A socket path may not be longer than about 100 bytes, so it cannot lie in the state folder.
   const socketFolder = fs.mkdtempSync(path.join(os.tmpdir(), "hermes-vscode-"));
-  const socketPath = process.platform === "win32" ? `\\\\.\\pipe\\${path.basename(socketFolder)}` : path.join(socketFolder, "s");
+  const socketPath =
+    process.platform === "win32" ? `\\\\.\\pipe\\${path.basename(socketFolder)}` : path.join(socketFolder, "s");
 
   const child = startProcess(
     rig.node,
@@ -123,7 +127,11 @@ export function folderArguments(stateFolder: string): string[] {
   ];
 }
 
-async function untilListening(child: ReturnType<typeof startProcess>, exited: Promise<number | null>, log: (line: string) => void): Promise<void> {
+async function untilListening(
+  child: ReturnType<typeof startProcess>,
+  exited: Promise<number | null>,
+  log: (line: string) => void,
+): Promise<void> {
   let output = "";
   const listening = new Promise<void>((resolve) => {
     const take = (chunk: Buffer) => {
@@ -137,7 +145,11 @@ async function untilListening(child: ReturnType<typeof startProcess>, exited: Pr
   });
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`VS Code's server did not listen within ${startDeadlineMs / 1000} s. It said:\n${output}`)), startDeadlineMs);
+    timer = setTimeout(
+      () =>
+        reject(new Error(`VS Code's server did not listen within ${startDeadlineMs / 1000} s. It said:\n${output}`)),
+      startDeadlineMs,
+    );
   });
   const died = exited.then((code) => {
     throw new Error(`VS Code's server ended with code ${code} before it listened. It said:\n${output}`);
@@ -151,7 +163,11 @@ async function untilListening(child: ReturnType<typeof startProcess>, exited: Pr
 }
 
 /** Opens the wished port, or for `"stable"` the remembered one, falling back to a free one where another program has it. */
-async function listen<T extends { readonly port: number }>(wish: number | "stable", stateFolder: string, open: (port: number) => Promise<T>): Promise<T> {
+async function listen<T extends { readonly port: number }>(
+  wish: number | "stable",
+  stateFolder: string,
+  open: (port: number) => Promise<T>,
+): Promise<T> {
   if (wish !== "stable") {
     try {
       return await open(wish);
