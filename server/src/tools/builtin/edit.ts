@@ -105,6 +105,7 @@ function describeMiss(
   input: EditInput,
   miss: Extract<ReturnType<typeof matchEdit>, { readonly ok: false }>,
 ): string {
+  if (input.old === "") return `"old" is empty, but ${path} is not. Copy the text to replace, or use write.`;
   switch (miss.reason) {
     case "no_change":
       return `"new" leaves ${path} exactly as it is: nothing was changed. If that is what you want, go on.`;
@@ -115,7 +116,6 @@ function describeMiss(
       return `"old" occurs more than once in ${path}${where}. Nothing was changed. Add lines around it, or set all: true.`;
     }
     case "missing": {
-      if (input.old === "") return `"old" is empty, but ${path} is not. Copy the text to replace, or use write.`;
       const { nearest } = miss;
       if (!nearest)
         return `"old" does not occur in ${path}, nor anything like it. Nothing was changed. Read the file again.`;

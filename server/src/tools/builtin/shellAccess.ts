@@ -16,8 +16,8 @@ interface ReadOnly {
   readonly needs?: readonly string[];
   /** Arguments that are not options at most. */
   readonly maxOperands?: number;
-  /** Every argument that is not an option must match. */
-  readonly operand?: RegExp;
+  /** The first argument that is not an option must match. */
+  readonly first?: RegExp;
   /** The first argument chooses what it does; without an entry it is not known to only read. */
   readonly subcommands?: { readonly [name: string]: ReadOnly };
 }
@@ -72,7 +72,7 @@ const pure: { readonly [command: string]: ReadOnly } = {
   sed: {
     needs: ["-n"],
     never: ["-i", "--in-place", "-f", "--file", "-e", "--expression", "-s"],
-    operand: /^(\d+(,(\d+|\$))?p|[\w./@-]+)$/,
+    first: /^\d+(,(\d+|\$))?p$/,
   },
   sha1sum: always,
   sha256sum: always,
@@ -110,8 +110,8 @@ const checking: { readonly [command: string]: ReadOnly } = {
   mocha: { never: ["-O", "--reporter-option", "--watch"] },
   mypy: always,
   node: { needs: ["--test"], never: ["--test-update-snapshots", "--test-reporter-destination", "-e", "--eval", "-p"] },
-  npm: { subcommands: { run: { operand: /^(test|typecheck)$/ }, t: always, test: always } },
-  pnpm: { subcommands: { run: { operand: /^(test|typecheck)$/ }, t: always, test: always } },
+  npm: { subcommands: { run: { first: /^(test|typecheck)$/ }, t: always, test: always } },
+  pnpm: { subcommands: { run: { first: /^(test|typecheck)$/ }, t: always, test: always } },
   prettier: { needs: ["--check", "-c", "-l", "--list-different"], never: ["--write", "-w"] },
   pytest: { never: ["--snapshot-update", "--junitxml", "--junit-xml", "--cov"] },
   ruff: { subcommands: { check: { never: ["--fix", "--fix-only", "--unsafe-fixes", "-o", "--output-file"] } } },
@@ -191,7 +191,7 @@ function isWithin(rule: ReadOnly, args: readonly string[]): boolean {
   const operands = args.filter((arg) => !arg.startsWith("-"));
   if (rule.never?.some((flag) => args.some((arg) => isFlag(arg, flag)))) return false;
   if (rule.needs && !rule.needs.some((flag) => args.includes(flag))) return false;
-  if (rule.operand && !operands.every((operand) => rule.operand?.test(operand))) return false;
+  if (rule.first && !rule.first.test(operands[0] ?? "")) return false;
   return operands.length <= (rule.maxOperands ?? Number.POSITIVE_INFINITY);
 }
 
