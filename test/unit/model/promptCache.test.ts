@@ -1,0 +1,68 @@
+/**
+ * Where breakpoints go, by tables of block counts.
+ *
+ * Not here: what the simulated prompt cache makes of them (the provider contract).
+ */
+import { expect, test } from "vitest";
+import { type CacheableMessage, placeBreakpoints } from "../../../server/src/model/promptCache.ts";
+
+const blocks = (count: number, type = "text") => Array.from({ length: count }, () => ({ type, text: "x" }));
+const user = (count: number, type?: string): CacheableMessage => ({ role: "user", content: blocks(count, type) });
+const assistant = (count: number, type?: string): CacheableMessage => ({
+  role: "assistant",
+  content: blocks(count, type),
+});
+
+test.each<{ name: string; messages: CacheableMessage[]; expected: [number, number][] }>([
+  { name: "nothing to mark", messages: [], expected: [] },
+  { name: "one prompt: its last block", messages: [user(2)], expected: [[0, 1]] },
+  { name: "a short step: the tail alone", messages: [user(1), assistant(2), user(1)], expected: [[2, 0]] },
+  { name: "exactly 20 new blocks: the tail alone", messages: [user(1), assistant(10), user(10)], expected: [[2, 9]] },
+  {
+    name: "21 new blocks: one 15 blocks after the earlier tail",
+    messages: [user(1), assistant(10), user(11)],
+    expected: [
+      [2, 4],
+      [2, 10],
+    ],
+  },
+  {
+    name: "100 new blocks: never more than three",
+    messages: [user(1), assistant(50), user(50)],
+    expected: [
+      [1, 14],
+      [1, 29],
+      [2, 49],
+    ],
+  },
+  {
+    name: "thinking cannot be marked: the block before it is",
+    messages: [user(1), assistant(1), { role: "assistant", content: [...blocks(1), ...blocks(2, "thinking")] }],
+    expected: [[2, 0]],
+  },
+  {
+    name: "empty text cannot be marked",
+    messages: [{ role: "user", content: [...blocks(1), { type: "text", text: "" }] }],
+    expected: [[0, 0]],
+  },
+  {
+    name: "a paused answer goes on: measured from before it",
+    messages: [user(1), assistant(30, "tool_use")],
+    expected: [
+      [1, 14],
+      [1, 29],
+    ],
+  },
+])("$name", ({ messages, expected }) => {
+  expect(placeBreakpoints(messages)).toEqual(expected.map(([message, block]) => ({ message, block })));
+});
+
+test("a breakpoint is never more than 20 blocks after the last one or the earlier tail", () => {
+  for (let added = 1; added <= 34; added++) {
+    const positions = placeBreakpoints([user(3), assistant(added), user(1)]).map(({ message, block }) =>
+      message === 2 ? 3 + added : 3 + block,
+    );
+    const gaps = positions.map((position, at) => position - (at === 0 ? 2 : (positions[at - 1] ?? 0)));
+    expect(Math.max(...gaps)).toBeLessThanOrEqual(20);
+  }
+});

@@ -1,0 +1,100 @@
+/**
+ * Small builders shared by the tests of `server/src/model`.
+ *
+ * Not here: anything that talks HTTP (the model double). Easily got wrong: the fake clock never waits; it moves `now`.
+ */
+import type { Clock } from "../../../server/src/base/async.ts";
+import type { ModelEvent, ModelMessage, ModelRequest, Provider } from "../../../server/src/model/provider.ts";
+import type { CallId, ModelSpec, Usage } from "../../../server/src/protocol/types.ts";
+
+/** A model spec of a vendor's size. */
+export function modelSpec(changes: Partial<ModelSpec> = {}): ModelSpec {
+  return {
+    id: "test/model",
+    label: "Model",
+    api: "anthropic-messages",
+    wireId: "model",
+    contextTokens: 200_000,
+    maxOutputTokens: 8_000,
+    images: true,
+    thinking: "none",
+    ...changes,
+  };
+}
+
+/** A request that holds one prompt and one tool. */
+export function modelRequest(changes: Partial<ModelRequest> = {}): ModelRequest {
+  return {
+    model: modelSpec(),
+    system: "You help.",
+    tools: [{ name: "read", description: "Reads.", inputSchema: { type: "object", properties: {} } }],
+    messages: [userMessage("Fix it")],
+    maxOutputTokens: 1_000,
+    cacheKey: "session-1",
+    ...changes,
+  };
+}
+
+/** A prompt of one text. */
+export function userMessage(text: string): ModelMessage {
+  return { role: "user", parts: [{ type: "text", text }] };
+}
+
+/** A call id. */
+export function callId(id: string): CallId {
+  return id as CallId;
+}
+
+/** Usage of nothing. */
+export const noUsage: Usage = {
+  inputTokens: 0,
+  cacheReadTokens: 0,
+  cacheWriteTokens: 0,
+  outputTokens: 0,
+  thinkingTokens: 0,
+};
+
+/** A clock that a test reads: sleeping only moves it, and is written down. */
+export interface FakeClock extends Clock {
+  readonly slept: number[];
+}
+
+/** Makes a clock that stands at 1,000,000 ms. */
+export function fakeClock(): FakeClock {
+  let now = 1_000_000;
+  const slept: number[] = [];
+  return {
+    slept,
+    now: () => now,
+    sleep: async (ms, signal) => {
+      signal.throwIfAborted();
+      slept.push(ms);
+      now += ms;
+    },
+  };
+}
+
+/** A provider whose n-th request answers with the n-th list of events; an error in it is thrown there. */
+export function scripted(...answers: readonly (readonly (ModelEvent | Error)[])[]): Provider {
+  let asked = 0;
+  return {
+    async *stream() {
+      for (const event of answers[asked++] ?? []) {
+        if (event instanceof Error) throw event;
+        yield event;
+      }
+    },
+  };
+}
+
+/** All events of a stream. */
+export async function collect(events: AsyncIterable<ModelEvent>): Promise<ModelEvent[]> {
+  const all: ModelEvent[] = [];
+  for await (const event of events) all.push(event);
+  return all;
+}
+
+/** A signal that is never aborted. */
+export function noAbort(): AbortSignal {
+  return new AbortController().signal;
+}
