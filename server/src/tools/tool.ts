@@ -103,7 +103,7 @@ export function defineTool<Schema extends z.ZodMiniType>(definition: ToolDefinit
     kind: definition.kind,
     spec: { name: definition.name, description: definition.description, inputSchema: toInputSchema(definition.schema) },
     parse: (input) => {
-      const parsed = definition.schema.safeParse(input);
+      const parsed = definition.schema.safeParse(withoutNulls(input));
       if (!parsed.success) {
         return { ok: false, message: `Invalid arguments for ${definition.name}. ${z.prettifyError(parsed.error)}` };
       }
@@ -123,6 +123,18 @@ function toInputSchema(schema: z.ZodMiniType): { readonly [key: string]: Json } 
     },
   });
   return inputSchema as { [key: string]: Json };
+}
+
+/** Some models send `null` for an argument they leave out; no tool means anything by it. */
+function withoutNulls(input: Json): Json {
+  if (input === null || typeof input !== "object") return input;
+  if (isList(input)) return input.map(withoutNulls);
+  const given = Object.entries(input).filter(([, value]) => value !== null);
+  return Object.fromEntries(given.map(([name, value]) => [name, withoutNulls(value)]));
+}
+
+function isList(value: Json): value is readonly Json[] {
+  return Array.isArray(value);
 }
 
 function toParsedCall<Schema extends z.ZodMiniType>(

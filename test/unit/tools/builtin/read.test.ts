@@ -31,6 +31,13 @@ test("numbers lines when asked", async () => {
   );
 });
 
+test("takes null for an argument that is left out", async () => {
+  const { call } = check({ "a.ts": "one\n" });
+  expect(await call("read", { files: [{ path: "a.ts", from: null, to: null }], numbered: null })).toBe(
+    "== a.ts (1 lines)\none",
+  );
+});
+
 test("shows no carriage returns and no byte order mark", async () => {
   const { call } = check({ "a.ts": "\uFEFFone\r\ntwo\r\n" });
   expect(await call("read", { files: [{ path: "a.ts" }] })).toBe("== a.ts (2 lines)\none\ntwo");
