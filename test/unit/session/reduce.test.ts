@@ -3,11 +3,11 @@ import { describe, expect, test } from "vitest";
 import { initialState, messagesOf, openCalls, reduceAll, runningTurn } from "../../../server/src/session/reduce.ts";
 import { call, createEvents, says, started } from "../../support/events.ts";
 
-const after = (...bodies: Parameters<typeof createEvents>) => reduceAll(initialState, createEvents(...bodies));
+const folded = (...bodies: Parameters<typeof createEvents>) => reduceAll(initialState, createEvents(...bodies));
 
 describe("messages", () => {
   test("show results after their message in call order, whatever order they finished in", () => {
-    const state = after(
+    const state = folded(
       started("t1", "do it"),
       { type: "step_started", turnId: "t1", step: 1 },
       call("t1", 1, 0, "a"),
@@ -43,7 +43,7 @@ describe("messages", () => {
     ] as const;
     let earlier: readonly unknown[] = [];
     for (const length of [2, 5, 9]) {
-      const messages = messagesOf(after(...bodies.slice(0, length)));
+      const messages = messagesOf(folded(...bodies.slice(0, length)));
       expect(messages.slice(0, earlier.length)).toEqual(earlier);
       expect(messages.length).toBeGreaterThan(earlier.length);
       earlier = messages;
@@ -51,7 +51,7 @@ describe("messages", () => {
   });
 
   test("drop the blocks of a step that was asked again", () => {
-    const state = after(
+    const state = folded(
       started("t1", "hi"),
       { type: "step_started", turnId: "t1", step: 1 },
       says("t1", 1, 0, "half"),
@@ -63,7 +63,7 @@ describe("messages", () => {
   });
 
   test("leave out an answer without blocks", () => {
-    const state = after(
+    const state = folded(
       started("t1", "hi"),
       { type: "step_started", turnId: "t1", step: 1 },
       { type: "turn_finished", turnId: "t1", stopReason: "cancelled" },
@@ -73,7 +73,7 @@ describe("messages", () => {
 });
 
 test("calls without a result are open, in call order", () => {
-  const state = after(
+  const state = folded(
     started("t1", "x"),
     { type: "step_started", turnId: "t1", step: 1 },
     call("t1", 1, 0, "a"),
@@ -87,7 +87,7 @@ test("calls without a result are open, in call order", () => {
 
 test("a write that did not happen is no change", () => {
   const change = { uri: "file:///a", before: null, after: null, addedLines: 0, removedLines: 0 };
-  const state = after(
+  const state = folded(
     started("t1", "x"),
     { type: "file_changed", turnId: "t1", callId: "a", change },
     { type: "file_changed", turnId: "t1", callId: "b", change: { ...change, uri: "file:///b" } },
@@ -97,7 +97,7 @@ test("a write that did not happen is no change", () => {
 });
 
 test("an event of a newer version only moves the position", () => {
-  const state = after(started("t1", "x"), { type: "from_the_future", what: 1 } as never);
+  const state = folded(started("t1", "x"), { type: "from_the_future", what: 1 } as never);
   expect(state.seq).toBe(2);
   expect(messagesOf(state)).toHaveLength(1);
 });
