@@ -16,7 +16,7 @@ export type PermissionWord = "allow" | "ask" | "deny";
 
 /** One rule. Its text form is `tool(pattern)`, `tool`, or `*` for every tool. */
 export interface PermissionRule {
-  /** The name of a tool or of a kind of tools (`edit` covers `write` too), or `*`. */
+  /** The name of a tool or of a kind of tools: `edit` covers `write`, and `read` covers `list` and `search`; or `*`. */
   readonly tool: string;
   /**
    * For paths a glob relative to the workspace, or absolute for outside of it. For commands text in which `*` stands
@@ -77,7 +77,8 @@ export function decidePermission(question: PermissionQuestion, policy: Permissio
         "Answer from what can be read, or ask the user to trust the workspace.",
     };
   }
-  const named = policy.rules.filter((rule) => [question.tool, question.kind, "*"].includes(rule.tool));
+  const names = [question.tool, question.kind, ...(isReading ? ["read"] : []), "*"];
+  const named = policy.rules.filter((rule) => names.includes(rule.tool));
   const subjects: readonly (Subject | undefined)[] = question.subjects.length > 0 ? question.subjects : [undefined];
   const decisions = subjects.map((subject) => decideSubject(subject, named, isReading));
   const strictness: readonly PermissionWord[] = ["deny", "ask", "allow"];

@@ -43,7 +43,7 @@ const read = (path: string) => session.call("read", { files: [{ path }] });
 describe("read", () => {
   test("gives text, and names like a missing one", async () => {
     await put("src/parse.ts", "export const a = 1;\n");
-    expect(await read("src/parse.ts")).toBe("== src/parse.ts (1 lines)\nexport const a = 1;");
+    expect(await read("src/parse.ts")).toBe("== src/parse.ts (1 line)\nexport const a = 1;");
     expect(await read("src/prase.ts")).toMatch(/^error: == src\/prase\.ts\n.*src\/parse\.ts/s);
   });
 
@@ -66,7 +66,7 @@ describe("list and search", () => {
     await put("src/a.ts", "one\nneedle here\nthree\n");
     expect(await session.call("list", {})).toBe("src/\nsrc/a.ts\n.gitignore");
     expect(await session.call("search", { pattern: "needle" })).toBe(
-      "1 hits in 1 files\n== src/a.ts\n1- one\n2: needle here\n3- three",
+      "1 hit in 1 file\n== src/a.ts\n1- one\n2: needle here\n3- three",
     );
   });
 
@@ -101,7 +101,7 @@ describe("edit and write", () => {
 
   test("make folders, and do not replace a file that somebody has changed", async () => {
     expect(await session.call("write", { path: "new/deep/a.ts", text: "one\n" })).toBe(
-      "Created new/deep/a.ts (1 lines).",
+      "Created new/deep/a.ts (1 line).",
     );
     await put("new/deep/a.ts", "theirs\n");
     expect(await session.call("write", { path: "new/deep/a.ts", text: "two\n" })).toMatch(

@@ -105,6 +105,8 @@ describe("rules for paths", () => {
     ["write", ["src/a.ts"], ["allow edit(src/**)"], "allow"],
     ["edit", ["src/a.ts"], ["allow write(src/**)"], "ask"],
     ["list", ["."], ["deny read(**)"], "deny"],
+    ["search", ["secret"], ["deny read(secret/**)"], "deny"],
+    ["read", ["src"], ["deny search(src)"], "allow"],
     ["edit", ["a.ts"], ["allow edit(*.ts)"], "allow"],
     ["edit", ["src/a.ts"], ["allow edit(*.ts)"], "ask"],
     ["edit", ["a.ts"], ["allow edit({a,b}.ts)"], "allow"],

@@ -9,7 +9,7 @@ import { isAbort, messageOf, ToolError } from "../../base/errors.ts";
 import { toLf } from "../../workspace/lineEndings.ts";
 import type { FileText } from "../../workspace/workspace.ts";
 import { defineTool, type ToolContext, type ToolOutput } from "../tool.ts";
-import { clip, headLines, shareOut, splitTextLines } from "./text.ts";
+import { clip, counted, headLines, shareOut, splitTextLines } from "./text.ts";
 
 const maxFiles = 20;
 const maxLines = 2_000;
@@ -96,7 +96,11 @@ async function select(range: Range, context: ToolContext): Promise<Selection> {
       return { ok: false, path: range.path, message: `The range ${from}-${range.to} is empty: "to" is before "from".` };
     }
     if (from > Math.max(all.length, 1)) {
-      return { ok: false, path: range.path, message: `There is no line ${from}: the file has ${all.length} lines.` };
+      return {
+        ok: false,
+        path: range.path,
+        message: `There is no line ${from}: the file has ${counted(all.length, "line")}.`,
+      };
     }
     return { ok: true, file, path: resolved.path, total: all.length, from, lines: all.slice(from - 1, to) };
   } catch (error) {
@@ -117,11 +121,12 @@ function byteLength(lines: readonly string[]): number {
 function section(selection: Extract<Selection, { readonly ok: true }>, lines: readonly string[]): string {
   const { path, total, from, file } = selection;
   const to = from + lines.length - 1;
-  const range = total === 0 ? "empty" : lines.length === total ? `${total} lines` : `lines ${from}-${to} of ${total}`;
+  const range =
+    total === 0 ? "empty" : lines.length === total ? counted(total, "line") : `lines ${from}-${to} of ${total}`;
   const unsaved = file.source === "buffer" ? ", unsaved changes in the editor" : "";
   const left = selection.lines.length - lines.length;
   if (left > 0 && lines.length === 0) {
-    return `== ${path} (${total} lines${unsaved})\n[nothing shown: the limit of this call is used up; read it in another call]`;
+    return `== ${path} (${counted(total, "line")}${unsaved})\n[nothing shown: the limit of this call is used up; read it in another call]`;
   }
   const note = left > 0 ? [`[cut at the limit of this call; read on with from: ${to + 1}]`] : [];
   return [`== ${path} (${range}${unsaved})`, ...lines, ...note].join("\n");

@@ -8,7 +8,7 @@ import * as z from "zod/mini";
 import type { SearchHit } from "../../workspace/workspace.ts";
 import { below } from "../access.ts";
 import { defineTool } from "../tool.ts";
-import { clip, headLines } from "./text.ts";
+import { clip, counted, headLines } from "./text.ts";
 
 const maxHits = 300;
 const maxBytes = 32 * 1024;
@@ -54,7 +54,9 @@ export const searchTool = defineTool({
     const groups = groupByFile(found.hits);
     const { lines, left } = headLines([...groups.values()].flatMap(showFile), maxBytes);
     const cut = found.truncated || left > 0;
-    const count = `${found.hits.length}${found.truncated ? "+" : ""} hits in ${groups.size}${found.truncated ? "+" : ""} files`;
+    const count = found.truncated
+      ? `more than ${found.hits.length} hits; the first are in ${counted(groups.size, "file")}`
+      : `${counted(found.hits.length, "hit")} in ${counted(groups.size, "file")}`;
     const note = cut ? ["[not all is shown; narrow it with path, glob or a longer pattern, or use less context]"] : [];
     return { text: [count, ...lines, ...note].join("\n") };
   },

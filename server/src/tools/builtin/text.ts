@@ -13,6 +13,11 @@ export function splitTextLines(text: string): string[] {
   return lines;
 }
 
+/** `1 line`, `2 lines`. */
+export function counted(count: number, noun: string): string {
+  return `${count} ${noun}${count === 1 ? "" : "s"}`;
+}
+
 /** The text, or its first `limit` characters and a note of how many follow. Never cuts a surrogate pair. */
 export function clip(text: string, limit: number): string {
   if (text.length <= limit) return text;

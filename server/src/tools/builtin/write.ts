@@ -9,7 +9,7 @@ import { ToolError } from "../../base/errors.ts";
 import { fromLf, lineStyleOf } from "../../workspace/lineEndings.ts";
 import type { FileText } from "../../workspace/workspace.ts";
 import { defineTool, type ToolContext, type ToolOutput } from "../tool.ts";
-import { splitTextLines, unsavedNote } from "./text.ts";
+import { counted, splitTextLines, unsavedNote } from "./text.ts";
 
 const schema = z.object({
   path: z.string().check(z.minLength(1)),
@@ -38,7 +38,7 @@ async function run({ path, text }: z.output<typeof schema>, context: ToolContext
   if (!outcome.applied) throw new ToolError(describeRefusal(resolved.path, seen, outcome.current));
   const verb = wasDeleted ? "It had been deleted since you read it; created" : seen ? "Replaced" : "Created";
   const note = seen && !wasDeleted ? unsavedNote(seen.source) : "";
-  return { text: `${verb} ${resolved.path} (${splitTextLines(text).length} lines).${note}` };
+  return { text: `${verb} ${resolved.path} (${counted(splitTextLines(text).length, "line")}).${note}` };
 }
 
 function describeRefusal(path: string, seen: FileText | undefined, current: FileText | null): string {

@@ -181,8 +181,8 @@ describe("write", () => {
     );
     expect(workspace.text("a.ts")).toBe("theirs");
     await read("a.ts");
-    expect(await call("write", { path: "a.ts", text: "x" })).toBe("Replaced a.ts (1 lines).");
-    expect(await call("write", { path: "a.ts", text: "y" })).toBe("Replaced a.ts (1 lines).");
+    expect(await call("write", { path: "a.ts", text: "x" })).toBe("Replaced a.ts (1 line).");
+    expect(await call("write", { path: "a.ts", text: "y" })).toBe("Replaced a.ts (1 line).");
   });
 
   test("keeps line endings and the mark of what it replaces", async () => {
@@ -197,7 +197,7 @@ describe("write", () => {
     await read("a.ts");
     workspace.remove("a.ts");
     expect(await call("write", { path: "a.ts", text: "x\n" })).toBe(
-      "It had been deleted since you read it; created a.ts (1 lines).",
+      "It had been deleted since you read it; created a.ts (1 line).",
     );
     expect(workspace.text("a.ts")).toBe("x\n");
   });

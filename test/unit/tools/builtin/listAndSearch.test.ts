@@ -47,7 +47,7 @@ describe("search", () => {
     const { call } = createToolSession(createMemoryWorkspace(files));
     expect(await call("search", { pattern: "needle", context: 1, path: "a.ts" })).toBe(
       [
-        "3 hits in 1 files",
+        "3 hits in 1 file",
         "== a.ts",
         "1- one",
         "2: two needle",
@@ -65,7 +65,7 @@ describe("search", () => {
 
   test("shows a hit as a hit although it is also context of another", async () => {
     const { call } = createToolSession(createMemoryWorkspace({ a: "x1\nx2\n" }));
-    expect(await call("search", { pattern: "x" })).toBe("2 hits in 1 files\n== a\n1: x1\n2: x2\n3- ");
+    expect(await call("search", { pattern: "x" })).toBe("2 hits in 1 file\n== a\n1: x1\n2: x2\n3- ");
   });
 
   test("says what else to try when there is nothing", async () => {
@@ -79,7 +79,9 @@ describe("search", () => {
     const { call } = createToolSession(createMemoryWorkspace({ a: `${"needle ".repeat(100)}\n`.repeat(500) }));
     const text = await call("search", { pattern: "needle", context: 0 });
     expect(Buffer.byteLength(text)).toBeLessThan(33 * 1024);
-    expect(text).toMatch(/^300\+ hits in 1\+ files\n== a\n1: (needle )+.*…\[300 more characters\]\n/);
+    expect(text).toMatch(
+      /^more than 300 hits; the first are in 1 file\n== a\n1: (needle )+.*…\[300 more characters\]\n/,
+    );
     expect(
       text.endsWith("[not all is shown; narrow it with path, glob or a longer pattern, or use less context]"),
     ).toBe(true);

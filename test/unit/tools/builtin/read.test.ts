@@ -18,7 +18,7 @@ test("shows several files and ranges, each under its header", async () => {
     [
       "== src/a.ts (3 lines)\none\ntwo\nthree",
       "== src/a.ts (lines 2-3 of 3)\ntwo\nthree",
-      "== b.txt (1 lines)\nno newline",
+      "== b.txt (1 line)\nno newline",
       "== empty.txt (empty)",
     ].join("\n\n"),
   );
@@ -34,7 +34,7 @@ test("numbers lines when asked", async () => {
 test("takes null for an argument that is left out", async () => {
   const { call } = check({ "a.ts": "one\n" });
   expect(await call("read", { files: [{ path: "a.ts", from: null, to: null }], numbered: null })).toBe(
-    "== a.ts (1 lines)\none",
+    "== a.ts (1 line)\none",
   );
 });
 
@@ -47,14 +47,14 @@ test("marks unsaved text", async () => {
   const { call, workspace } = check({});
   workspace.set("a.ts", "unsaved\n", "buffer");
   expect(await call("read", { files: [{ path: "a.ts" }] })).toBe(
-    "== a.ts (1 lines, unsaved changes in the editor)\nunsaved",
+    "== a.ts (1 line, unsaved changes in the editor)\nunsaved",
   );
 });
 
 test("reads the others when one file is missing, and is an error when all are", async () => {
   const { call } = check({ "a.ts": "one\n" });
   expect(await call("read", { files: [{ path: "no.ts" }, { path: "a.ts" }] })).toBe(
-    "== no.ts\nThere is no file no.ts.\n\n== a.ts (1 lines)\none",
+    "== no.ts\nThere is no file no.ts.\n\n== a.ts (1 line)\none",
   );
   expect(await call("read", { files: [{ path: "no.ts" }] })).toBe("error: == no.ts\nThere is no file no.ts.");
 });
@@ -69,7 +69,7 @@ test("says what is wrong with a range", async () => {
       ],
     }),
   ).toBe(
-    'error: == a.ts\nThere is no line 5: the file has 1 lines.\n\n== a.ts\nThe range 3-2 is empty: "to" is before "from".',
+    'error: == a.ts\nThere is no line 5: the file has 1 line.\n\n== a.ts\nThe range 3-2 is empty: "to" is before "from".',
   );
 });
 
@@ -89,7 +89,7 @@ test("shares its bytes fairly: small files are whole beside large ones", async (
     "big2.txt": lines(1_500, "y".repeat(200)),
   });
   const text = await call("read", { files: [{ path: "big.txt" }, { path: "small.txt" }, { path: "big2.txt" }] });
-  expect(text).toContain("== small.txt (1 lines)\nsmall");
+  expect(text).toContain("== small.txt (1 line)\nsmall");
   expect(text.match(/read on with from/g)).toHaveLength(2);
   expect(Buffer.byteLength(text)).toBeLessThan(65 * 1024);
 });
@@ -97,7 +97,7 @@ test("shares its bytes fairly: small files are whole beside large ones", async (
 test("cuts a very long line and says how much is missing", async () => {
   const { call } = check({ "a.min.js": "x".repeat(10_000) });
   expect(await call("read", { files: [{ path: "a.min.js" }] })).toBe(
-    `== a.min.js (1 lines)\n${"x".repeat(2_000)}…[8000 more characters]`,
+    `== a.min.js (1 line)\n${"x".repeat(2_000)}…[8000 more characters]`,
   );
 });
 
