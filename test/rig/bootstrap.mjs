@@ -55,23 +55,30 @@ export function npm(folder, args, detail = () => {}) {
         npm_config_fund: "false",
       },
     });
-    let tail = "";
+    let output = "";
     let fetched = 0;
     const collect = (chunk) => {
       const text = String(chunk);
       fetched += (text.match(/npm http fetch/g) ?? []).length;
       if (fetched > 0) detail(`${fetched} packages fetched`);
-      const rest = text.split("\n").filter((line) => !line.startsWith("npm http"));
-      tail = (tail + rest.join("\n")).slice(-4000);
+      output = (output + text.replace(/^npm (http|warn|notice) .*\n?/gm, "")).slice(0, 100_000);
     };
     child.stdout.on("data", collect);
     child.stderr.on("data", collect);
     child.on("error", (cause) => reject(new Error("npm could not be started. Is it on PATH?", { cause })));
     child.on("close", (code) => {
       if (code === 0) resolve(undefined);
-      else reject(new Error(`npm ${args.join(" ")} failed in ${folder} with code ${code}:\n${tail.trim()}`));
+      else reject(new Error(`npm ${args.join(" ")} failed in ${folder} with code ${code}:\n${withoutUsage(output)}`));
     });
   });
+}
+
+/** npm's complaint without the pages of help that follow it, at most 4,000 characters. */
+function withoutUsage(output) {
+  return output
+    .split(/^npm error Clean install a project$/m)[0]
+    .trim()
+    .slice(0, 4000);
 }
 
 /** Installs the root packages when needed, with a progress line; afterwards `projectNode` exists. */
