@@ -8,7 +8,6 @@
 import { realpathSync } from "node:fs";
 import { stat, unlink } from "node:fs/promises";
 import { dirname, join, resolve as resolvePath } from "node:path";
-import { Serial } from "../base/async.ts";
 import { errorCode, messageOf, ToolError } from "../base/errors.ts";
 import { atomicWrite, flushFolder } from "./atomicWrite.ts";
 import { CappedOutput, defaultOutputLimits, type OutputLimits } from "./cappedOutput.ts";
@@ -16,10 +15,11 @@ import { createIgnoreRules, excludeToIgnorePatterns } from "./ignore.ts";
 import { walk } from "./listing.ts";
 import { nearNames } from "./nearNames.ts";
 import { type LocatedPath, locate } from "./paths.ts";
+import { createQueues } from "./queues.ts";
 import { findRipgrep, type RipgrepSearch, searchWithRipgrep } from "./ripgrep.ts";
 import { runShell, type ShellEnvironment } from "./shellProcess.ts";
 import { encode, maxTextBytes, readTextFile, versionOf } from "./textFile.ts";
-import type { FileText, ResolvedPath, SwapOutcome, Version, Workspace } from "./workspace.ts";
+import type { FileText, ResolvedPath, SwapOutcome, TextSearch, Version, Workspace } from "./workspace.ts";
 
 /** What a disk workspace may spend. */
 export interface DiskLimits {
@@ -59,7 +59,7 @@ export interface DiskDeps {
 const maxNamesWalked = 5_000;
 
 /** Makes a workspace on a folder that exists. Throws when the folder does not exist. */
-export function createDiskWorkspace(deps: DiskDeps): Workspace {
+export function createDiskWorkspace(deps: DiskDeps): Workspace & TextSearch {
   const root = resolvePath(deps.root);
   const realRoot = realpathSync(root);
   const limits = { ...defaultDiskLimits, ...deps.limits };
@@ -186,12 +186,11 @@ export function createDiskWorkspace(deps: DiskDeps): Workspace {
     search: async (query, signal) => {
       const target = await resolve(query.path ?? ".");
       if (!(await exists(target.fsPath))) throw await missing({ ...target, linkPath: target.fsPath }, signal);
-      ripgrep ??= findRipgrep({
-        configured: deps.ripgrepPath,
-        editorPath: deps.editorRipgrepPath,
-        path: deps.environment.PATH,
-      });
-      return searchWithRipgrep(query, ripgrepSearch(target, await ripgrep), signal);
+      return searchWithRipgrep(query, ripgrepSearch(target, await ripgrepPath()), signal);
+    },
+    searchText: async ({ path, text }, { glob: _, ...query }, signal) => {
+      const { hits, truncated } = await searchWithRipgrep(query, textSearch(text, await ripgrepPath()), signal);
+      return { hits: hits.map((hit) => ({ ...hit, path })), truncated };
     },
     run: async (options, signal) => {
       const output = new CappedOutput(join(deps.outputDir, `${deps.createId()}.txt`), limits.output);
@@ -199,46 +198,42 @@ export function createDiskWorkspace(deps: DiskDeps): Workspace {
     },
   };
 
+  function ripgrepPath(): Promise<string | undefined> {
+    ripgrep ??= findRipgrep({
+      configured: deps.ripgrepPath,
+      editorPath: deps.editorRipgrepPath,
+      path: deps.environment.PATH,
+    });
+    return ripgrep;
+  }
+
+  function textSearch(input: string, path: string | undefined): RipgrepSearch {
+    const everything = { target: "-", excludes: [], ignoreFiles: "respected" as const, hides: async () => false };
+    return { ...everything, ripgrepPath: path, root: realRoot, input, timeoutMs: limits.searchMs };
+  }
+
   async function notAFolder(resolved: ResolvedPath, signal: AbortSignal): Promise<ToolError> {
     if (!(await exists(resolved.fsPath))) return missing({ ...resolved, linkPath: resolved.fsPath }, signal);
     return new ToolError(`${resolved.path} is a file, not a folder. Use read to see it.`);
   }
 
-  function ripgrepSearch(target: ResolvedPath, ripgrepPath: string | undefined): RipgrepSearch {
+  function ripgrepSearch(target: ResolvedPath, path: string | undefined): RipgrepSearch {
     const hiddenAnyway = target.ignored || !target.inside;
     const snapshot = rules.snapshot();
     return {
-      ripgrepPath,
+      ripgrepPath: path,
       root: realRoot,
       target: target.inside ? `./${target.path === "." ? "" : target.path}` : target.fsPath,
       excludes: hiddenAnyway ? [] : [".git", ...(deps.exclude ?? []).flatMap(excludeToIgnorePatterns)],
       ignoreFiles: hiddenAnyway ? "disregarded" : "respected",
       timeoutMs: limits.searchMs,
       // ripgrep knows nothing of .hermesignore; asking again for what it left in is cheap.
-      hides: async (path: string) => !hiddenAnyway && snapshot.ignores(path.replace(/^\.[/\\]/, ""), "file"),
+      hides: async (found) => !hiddenAnyway && snapshot.ignores(found.replace(/^\.[/\\]/, ""), "file"),
     };
   }
 }
 
 const neverAborted = new AbortController().signal;
-
-/** Runs functions with the same key one after another; forgets keys that are idle. */
-function createQueues(): { readonly run: <T>(key: string, run: () => Promise<T>) => Promise<T> } {
-  const queues = new Map<string, { readonly serial: Serial; waiting: number }>();
-  return {
-    run: async (key, run) => {
-      const queue = queues.get(key) ?? { serial: new Serial(), waiting: 0 };
-      queues.set(key, queue);
-      queue.waiting += 1;
-      try {
-        return await queue.serial.run(run);
-      } finally {
-        queue.waiting -= 1;
-        if (queue.waiting === 0) queues.delete(key);
-      }
-    },
-  };
-}
 
 async function kindOf(path: string): Promise<"file" | "folder"> {
   return stat(path).then(

@@ -129,6 +129,16 @@ function toSlashes(path: string): string {
   return sep === "/" ? path : path.replaceAll(sep, "/");
 }
 
+/** True when a search limited to `glob` (as ripgrep's `--glob`, `!` for all but) would look into the file. */
+export function matchesGlob(glob: string, path: string): boolean {
+  const negated = glob.startsWith("!");
+  return (
+    createIgnore()
+      .add(expandBraces(negated ? glob.slice(1) : glob))
+      .ignores(path) !== negated
+  );
+}
+
 /** Writes an exclude setting (`**\/dist`, `out`, `{a,b}/c`) as patterns of an ignore file. */
 export function excludeToIgnorePatterns(glob: string): string[] {
   return expandBraces(glob).map((pattern) => (/^(\/|\*\*\/)/.test(pattern) ? pattern : `/${pattern}`));

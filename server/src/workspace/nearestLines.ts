@@ -54,7 +54,10 @@ function bestByLines(fileLines: readonly string[], wanted: readonly string[]): n
 
 /** Lines that share words with the longest wanted line. */
 function bestByWords(fileLines: readonly string[], wanted: readonly string[]): number | undefined {
-  const longest = wanted.reduce((best, line, i) => (line.trim().length > (wanted[best] ?? "").trim().length ? i : best), 0);
+  const longest = wanted.reduce(
+    (best, line, i) => (line.trim().length > (wanted[best] ?? "").trim().length ? i : best),
+    0,
+  );
   const words = new Set(wordsOf(wanted[longest] ?? ""));
   if (words.size === 0) return undefined;
   const scores = new Map<number, number>();

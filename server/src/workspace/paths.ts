@@ -32,7 +32,9 @@ export function toAbsolutePath(root: string, input: string): string {
     try {
       return fileURLToPath(input);
     } catch (cause) {
-      throw new ToolError(`${input} is not a file URI of this machine. Use a path relative to the workspace.`, { cause });
+      throw new ToolError(`${input} is not a file URI of this machine. Use a path relative to the workspace.`, {
+        cause,
+      });
     }
   }
   if (/^[a-z][a-z0-9+.-]+:\/\//i.test(input)) {

@@ -78,8 +78,10 @@ export interface RipgrepSearch {
   /** `undefined` when none was found: then it throws a `ToolError` that says how to get one. */
   readonly ripgrepPath: string | undefined;
   readonly root: string;
-  /** Relative to the root, or absolute. */
+  /** Relative to the root, or absolute; `-` for `input`. */
   readonly target: string;
+  /** Text to search instead of files. */
+  readonly input?: string;
   /** Globs in ripgrep's form of what to leave out. */
   readonly excludes: readonly string[];
   /** Search what ignore files hide, because the target itself is hidden and was asked for by name. */
@@ -105,7 +107,7 @@ export async function searchWithRipgrep(
   signal.throwIfAborted();
   const child = spawn(search.ripgrepPath, argumentsOf(query, search), {
     cwd: search.root,
-    stdio: ["ignore", "pipe", "pipe"],
+    stdio: ["pipe", "pipe", "pipe"],
     windowsHide: true,
   });
   const collector = createHitCollector(query, search.hides);
@@ -117,6 +119,8 @@ export async function searchWithRipgrep(
   const timer = setTimeout(stop, search.timeoutMs);
   signal.addEventListener("abort", stop, { once: true });
   try {
+    // Ends the pipe; ripgrep closes it early when it has enough or refuses the pattern.
+    child.stdin.on("error", () => undefined).end(search.input);
     const errors = readErrors(child.stderr);
     const exit = new Promise<number | null>((resolve, reject) => {
       child.once("error", reject);
@@ -177,7 +181,8 @@ async function readErrors(stream: AsyncIterable<Buffer>): Promise<string> {
 }
 
 function refusal(query: SearchQuery, message: string): ToolError {
-  if (/glob/i.test(message)) return new ToolError(`The glob ${query.glob ?? ""} is not valid. ripgrep says:\n${message}`);
+  if (/glob/i.test(message))
+    return new ToolError(`The glob ${query.glob ?? ""} is not valid. ripgrep says:\n${message}`);
   const hint = query.literal ? "" : "\nTo search for this very text, set literal to true.";
   return new ToolError(`The pattern could not be searched for. ripgrep says:\n${message}${hint}`);
 }

@@ -87,10 +87,7 @@ export async function runShell(options: RunOptions, deps: ShellDeps, signal: Abo
 }
 
 /** Shells tell of a command that a signal ended by the exit code 128 plus its number. */
-function endingOf(
-  exitCode: number | null,
-  signal: NodeJS.Signals | null,
-): Pick<RunOutcome, "exitCode" | "signal"> {
+function endingOf(exitCode: number | null, signal: NodeJS.Signals | null): Pick<RunOutcome, "exitCode" | "signal"> {
   const name = Object.entries(constants.signals).find(([, number]) => exitCode === 128 + number)?.[0];
   return name === undefined ? { exitCode, signal } : { exitCode: null, signal: name };
 }

@@ -102,10 +102,14 @@ function decode(bytes: Buffer, name: string): string {
   const head = bytes.subarray(0, sniffedBytes);
   const utf16 = (head[0] === 0xff && head[1] === 0xfe) || (head[0] === 0xfe && head[1] === 0xff);
   if (utf16) {
-    throw new ToolError(`${name} is UTF-16 text, not UTF-8. Convert it first (for example with iconv) or leave it alone.`);
+    throw new ToolError(
+      `${name} is UTF-16 text, not UTF-8. Convert it first (for example with iconv) or leave it alone.`,
+    );
   }
   if (head.includes(0)) {
-    throw new ToolError(`${name} is a binary file (${megabytes(bytes.length)}); it can be neither shown nor edited as text.`);
+    throw new ToolError(
+      `${name} is a binary file (${megabytes(bytes.length)}); it can be neither shown nor edited as text.`,
+    );
   }
   try {
     return decoder.decode(bytes);

@@ -120,3 +120,13 @@ export interface Workspace {
   /** Runs a shell command in its own process group; aborting `signal` ends the whole tree. */
   run(options: RunOptions, signal: AbortSignal): Promise<RunOutcome>;
 }
+
+/** Searching a text that is in memory by the same rules as files, for text that the disk does not have yet. */
+export interface TextSearch {
+  /** Hits are given for `path`; the query's `path` and `glob` do not matter. */
+  searchText(
+    document: { readonly path: string; readonly text: string },
+    query: SearchQuery,
+    signal: AbortSignal,
+  ): Promise<SearchOutcome>;
+}

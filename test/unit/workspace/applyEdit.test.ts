@@ -39,7 +39,11 @@ async function write(
 
 describe("swapMerged", () => {
   it("writes over the base it knows", async () => {
-    expect(await write("a\n", [], { base: "a\n", text: "b\n" })).toEqual({ outcome: "applied", text: "b\n", merged: false });
+    expect(await write("a\n", [], { base: "a\n", text: "b\n" })).toEqual({
+      outcome: "applied",
+      text: "b\n",
+      merged: false,
+    });
   });
 
   it("merges with what another writer did, twice if need be", async () => {

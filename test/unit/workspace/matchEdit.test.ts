@@ -9,7 +9,14 @@ function reasonOf(outcome: MatchOutcome): string {
   return outcome.ok ? `ok:${outcome.rung}` : outcome.reason;
 }
 
-const fits: readonly (readonly [name: string, rung: MatchRung, text: string, old: string, fresh: string, want: string])[] = [
+const fits: readonly (readonly [
+  name: string,
+  rung: MatchRung,
+  text: string,
+  old: string,
+  fresh: string,
+  want: string,
+])[] = [
   ["a word", "exact", "one two three\n", "two", "2", "one 2 three\n"],
   ["several lines", "exact", "a\nb\nc\n", "b\nc\n", "B\n", "a\nB\n"],
   ["a deletion", "exact", "a\nb\nc\n", "b\n", "", "a\nc\n"],
@@ -21,20 +28,90 @@ const fits: readonly (readonly [name: string, rung: MatchRung, text: string, old
   ["mixed endings elsewhere stay", "exact", "a\nb\r\nc\r\nd\n", "c", "c\nC", "a\nb\r\nc\r\nC\r\nd\n"],
   ["the start of a file with a byte order mark", "exact", "\uFEFFa\nb\n", "a\n", "x\n", "\uFEFFx\nb\n"],
   ["a dollar sign in the new text", "exact", "a\n", "a", "$& $1", "$& $1\n"],
-  ["trailing spaces in the file", "trailingSpace", "if (a) {  \n  b();\t\n}\n", "if (a) {\n  b();\n", "if (c) {\n", "if (c) {\n}\n"],
+  [
+    "trailing spaces in the file",
+    "trailingSpace",
+    "if (a) {  \n  b();\t\n}\n",
+    "if (a) {\n  b();\n",
+    "if (c) {\n",
+    "if (c) {\n}\n",
+  ],
   ["trailing spaces in the edit", "trailingSpace", "a\nb\nc\n", "a  \nb ", "x\ny", "x\ny\nc\n"],
   ["no final newline in the file", "trailingSpace", "a\nlast", "last\n", "end\n", "a\nend"],
   ["blank lines around", "outerSpace", "a\nb\nc\n", "\n\na\nb\n\n", "\n\na\nB\n\n", "a\nB\nc\n"],
-  ["less indentation of the first line", "exact", "    f() {\n        g();\n", "  f() {\n        g();\n", "  f(x) {\n        g();\n", "    f(x) {\n        g();\n"],
-  ["more indentation of the first line", "outerSpace", "  f() {\n        g();\n", "    f() {\n        g();\n", "    f(x) {\n        g();\n", "  f(x) {\n        g();\n"],
-  ["typographic quotes", "typography", "say(\u201Chi\u201D); // it\u2019s\n", "say(\"hi\"); // it's", "say(1);", "say(1);\n"],
+  [
+    "less indentation of the first line",
+    "exact",
+    "    f() {\n        g();\n",
+    "  f() {\n        g();\n",
+    "  f(x) {\n        g();\n",
+    "    f(x) {\n        g();\n",
+  ],
+  [
+    "more indentation of the first line",
+    "outerSpace",
+    "  f() {\n        g();\n",
+    "    f() {\n        g();\n",
+    "    f(x) {\n        g();\n",
+    "  f(x) {\n        g();\n",
+  ],
+  [
+    "typographic quotes",
+    "typography",
+    "say(\u201Chi\u201D); // it\u2019s\n",
+    'say("hi"); // it\'s',
+    "say(1);",
+    "say(1);\n",
+  ],
   ["no-break space and dash", "typography", "a\u00A0\u2013 b\nnext\n", "a - b\nnext", "c", "c\n"],
-  ["deeper in the file", "indentation", "class A {\n    f() {\n        g();\n    }\n}\n", "f() {\n    g();\n}", "f() {\n    if (x) {\n        g();\n    }\n}", "class A {\n    f() {\n        if (x) {\n            g();\n        }\n    }\n}\n"],
-  ["deeper in the edit", "indentation", "f() {\n  g();\n}\n", "    f() {\n      g();\n    }\n", "    f() {\n      h();\n    }\n", "f() {\n  h();\n}\n"],
-  ["tabs in the file, spaces in the edit", "indentation", "\tf() {\n\t\tg();\n\t}\n", "  f() {\n    g();\n  }\n", "  f() {\n    h();\n  }\n", "\tf() {\n\t\th();\n\t}\n"],
-  ["spaces in the file, tabs in the edit", "indentation", "    f() {\n        g();\n    }\n", "\tf() {\n\t\tg();\n\t}\n", "\tf() {\n\t\th();\n\t}\n", "    f() {\n        h();\n    }\n"],
-  ["one line cut inside its indentation", "indentation", "        x = 1\n", "    x = 1", "    if c:\n        x = 1", "        if c:\n            x = 1\n"],
-  ["CRLF and shifted indentation", "indentation", "{\r\n  a\r\n    b\r\n}\r\n", " a\n   b\n", " a\n   c\n   d\n", "{\r\n  a\r\n    c\r\n    d\r\n}\r\n"],
+  [
+    "deeper in the file",
+    "indentation",
+    "class A {\n    f() {\n        g();\n    }\n}\n",
+    "f() {\n    g();\n}",
+    "f() {\n    if (x) {\n        g();\n    }\n}",
+    "class A {\n    f() {\n        if (x) {\n            g();\n        }\n    }\n}\n",
+  ],
+  [
+    "deeper in the edit",
+    "indentation",
+    "f() {\n  g();\n}\n",
+    "    f() {\n      g();\n    }\n",
+    "    f() {\n      h();\n    }\n",
+    "f() {\n  h();\n}\n",
+  ],
+  [
+    "tabs in the file, spaces in the edit",
+    "indentation",
+    "\tf() {\n\t\tg();\n\t}\n",
+    "  f() {\n    g();\n  }\n",
+    "  f() {\n    h();\n  }\n",
+    "\tf() {\n\t\th();\n\t}\n",
+  ],
+  [
+    "spaces in the file, tabs in the edit",
+    "indentation",
+    "    f() {\n        g();\n    }\n",
+    "\tf() {\n\t\tg();\n\t}\n",
+    "\tf() {\n\t\th();\n\t}\n",
+    "    f() {\n        h();\n    }\n",
+  ],
+  [
+    "one line cut inside its indentation",
+    "indentation",
+    "        x = 1\n",
+    "    x = 1",
+    "    if c:\n        x = 1",
+    "        if c:\n            x = 1\n",
+  ],
+  [
+    "CRLF and shifted indentation",
+    "indentation",
+    "{\r\n  a\r\n    b\r\n}\r\n",
+    " a\n   b\n",
+    " a\n   c\n   d\n",
+    "{\r\n  a\r\n    c\r\n    d\r\n}\r\n",
+  ],
 ];
 
 const refused: readonly (readonly [name: string, text: string, old: string, fresh: string, want: object])[] = [
@@ -45,13 +122,22 @@ const refused: readonly (readonly [name: string, text: string, old: string, fres
   ["the same but for line endings", "a\r\nb\r\n", "a\nb", "a\r\nb", { ok: false, reason: "no_change" }],
   ["no old text", "a\n", "", "b", { ok: false, reason: "ambiguous", lines: [] }],
   ["blank old text that is not there", "a\n", "\n\n\n", "b", { ok: false, reason: "missing" }],
-  ["an uneven shift", "if a:\n    b\n  c\n", "if a:\n  b\nc\n", "x\n", { ok: false, reason: "missing", nearest: { fromLine: 1, toLine: 3, text: "if a:\n    b\n  c" } }],
+  [
+    "an uneven shift",
+    "if a:\n    b\n  c\n",
+    "if a:\n  b\nc\n",
+    "x\n",
+    { ok: false, reason: "missing", nearest: { fromLine: 1, toLine: 3, text: "if a:\n    b\n  c" } },
+  ],
 ];
 
 describe("matchEdit", () => {
   it.each(fits)("fits %s (%s)", (_name, rung, text, old, fresh, want) => {
     const outcome = matchEdit(text, old, fresh);
-    expect({ rung: outcome.ok ? outcome.rung : outcome, text: outcome.ok ? outcome.text : "" }).toEqual({ rung, text: want });
+    expect({ rung: outcome.ok ? outcome.rung : outcome, text: outcome.ok ? outcome.text : "" }).toEqual({
+      rung,
+      text: want,
+    });
   });
 
   it.each(refused)("refuses %s", (_name, text, old, fresh, want) => {
@@ -83,14 +169,21 @@ describe("matchEdit", () => {
 
   it("shows the line that shares words when no line is equal", () => {
     const outcome = matchEdit("alpha\nreturn total(price, tax);\nomega\n", "return total(price);", "");
-    expect(outcome.ok ? undefined : outcome.nearest).toEqual({ fromLine: 2, toLine: 2, text: "return total(price, tax);" });
+    expect(outcome.ok ? undefined : outcome.nearest).toEqual({
+      fromLine: 2,
+      toLine: 2,
+      text: "return total(price, tax);",
+    });
   });
 
   it("puts the new text exactly where a unique block was, in any generated file and at any rung", () => {
     const random = seeded(7);
     for (let round = 0; round < 400; round += 1) {
       const ending = random.pick(["\n", "\r\n"] as const);
-      const lines = Array.from({ length: random.below(40) + 3 }, (_, i) => `${" ".repeat(random.below(4) * 2)}line${i} {`);
+      const lines = Array.from(
+        { length: random.below(40) + 3 },
+        (_, i) => `${" ".repeat(random.below(4) * 2)}line${i} {`,
+      );
       const from = random.below(lines.length - 1);
       const to = Math.min(lines.length, from + 1 + random.below(5));
       const final = random.pick(["", ending]);

@@ -22,7 +22,11 @@ function edit(random: Seeded, lines: readonly string[], writer: string, round: n
   const result = [...lines];
   for (let i = 0; i <= random.below(4); i += 1) {
     const at = random.below(result.length + 1);
-    result.splice(at, random.below(3), ...Array.from({ length: random.below(3) }, (_, n) => `${writer}${round}.${i}.${n}\n`));
+    result.splice(
+      at,
+      random.below(3),
+      ...Array.from({ length: random.below(3) }, (_, n) => `${writer}${round}.${i}.${n}\n`),
+    );
   }
   return result;
 }
@@ -68,7 +72,11 @@ describe("mergeTexts", () => {
   it("merges distant edits of a 200,000-line file in bounded time", () => {
     const base = Array.from({ length: 200_000 }, (_, i) => (i % 3 === 0 ? "}\n" : `line ${i}\n`));
     const started = performance.now();
-    const outcome = mergeTexts(base.join(""), base.with(10, "ours\n").join(""), base.with(199_000, "theirs\n").join(""));
+    const outcome = mergeTexts(
+      base.join(""),
+      base.with(10, "ours\n").join(""),
+      base.with(199_000, "theirs\n").join(""),
+    );
     expect(outcome).toEqual({ clean: true, text: base.with(10, "ours\n").with(199_000, "theirs\n").join("") });
     expect(performance.now() - started).toBeLessThan(4_000);
   });

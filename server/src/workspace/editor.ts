@@ -1,0 +1,223 @@
+/**
+ * Lays an editor's open documents over another workspace: unsaved text is what the agent reads, edits go through the
+ * editor as one undo step.
+ *
+ * Not here: how the editor is reached (an `EditorPort` from `main/`). Easily got wrong: editors keep neither byte order
+ * marks nor mixed line endings in a document, so "same as on disk" is judged without them; and a document that the user
+ * changed is never saved, only edited.
+ */
+import { createHash } from "node:crypto";
+import { setTimeout as sleep } from "node:timers/promises";
+import { ToolError } from "../base/errors.ts";
+import { type DocumentEdit, toDocumentEdits } from "./documentEdits.ts";
+import { matchesGlob } from "./ignore.ts";
+import { fromLf, lineStyleOf, sameButForEndings } from "./lineEndings.ts";
+import { createQueues } from "./queues.ts";
+import type {
+  FileText,
+  SearchHit,
+  SearchOutcome,
+  SearchQuery,
+  SwapOutcome,
+  TextSearch,
+  Version,
+  Workspace,
+} from "./workspace.ts";
+
+/** A document as the editor holds it. */
+export interface OpenDocument {
+  readonly text: string;
+  /** Grows with every change. */
+  readonly version: number;
+}
+
+/** What the editor can do. URIs are as `pathToFileURL` writes them; the port matches them to the editor's own spelling. */
+export interface EditorPort {
+  /** URIs of the documents that are open. */
+  readonly openDocuments: () => readonly string[];
+  readonly openDocument: (uri: string) => OpenDocument | undefined;
+  /** Applies the edits as one undo step if the document is at `version`; `false` when it is not. */
+  readonly applyEdit: (uri: string, version: number, edits: readonly DocumentEdit[]) => Promise<boolean>;
+  /** Saves the document if it is at `version`; `false` when it was not saved. */
+  readonly save: (uri: string, version: number) => Promise<boolean>;
+}
+
+/** How often a swap looks again after the editor refused an edit, before it gives up as stale. */
+const maxLooks = 3;
+/** Milliseconds to wait for the editor to tell of an edit that it has just applied. */
+const newsMs = 1_000;
+const pollMs = 5;
+
+/** Makes the workspace. Whatever is not about open documents is the business of `base`. */
+export function createEditorWorkspace(base: Workspace & TextSearch, port: EditorPort): Workspace {
+  const swaps = createQueues();
+
+  /** The file as it is in the editor; `undefined` when it is not open there. */
+  async function readOpen(uri: string, signal: AbortSignal): Promise<OpenFile | undefined> {
+    if (!port.openDocument(uri)) return undefined;
+    const disk = await readIfReadable(base, uri, signal);
+    // Asked again: the document may have changed, or closed, while the disk was read.
+    const document = port.openDocument(uri);
+    return document && { document, file: toFileText(uri, document.text, disk) };
+  }
+
+  async function currentOf(uri: string, signal: AbortSignal): Promise<FileText | null> {
+    return (await readOpen(uri, signal))?.file ?? (await readIfReadable(base, uri, signal)) ?? null;
+  }
+
+  async function swapOpen(uri: string, change: Change, signal: AbortSignal): Promise<SwapOutcome> {
+    for (let looks = 1; ; looks += 1) {
+      const open = await readOpen(uri, signal);
+      if (!open) return base.swap(uri, change.version, change.text, signal);
+      const { document, file } = open;
+      if (file.version !== change.version) return { applied: false, reason: "stale", current: file };
+      if (change.text === null && file.source === "buffer") throw refuseDeletion(uri);
+      // An edit of a document cannot change its line endings; the editor reloads a clean one when the disk does.
+      if (change.text === null || (file.source === "disk" && endingsDiffer(file.text, change.text))) {
+        return base.swap(uri, change.version, change.text, signal);
+      }
+      signal.throwIfAborted();
+      const edits = toDocumentEdits(document.text, change.text);
+      if (edits.length === 0) return { applied: true, file };
+      if (await port.applyEdit(uri, document.version, edits)) {
+        return { applied: true, file: await afterEdit(uri, open, change.text) };
+      }
+      if (looks === maxLooks) return { applied: false, reason: "stale", current: await currentOf(uri, signal) };
+      await newsOf(uri, document);
+    }
+  }
+
+  /** Saves a document that was clean before the edit, and gives the file as the agent wrote it. */
+  async function afterEdit(uri: string, before: OpenFile, text: string): Promise<FileText> {
+    await newsOf(uri, before.document);
+    const edited = port.openDocument(uri);
+    const isOurs = edited !== undefined && sameButForEndings(edited.text, text);
+    if (isOurs && before.file.source === "disk" && (await port.save(uri, edited.version))) {
+      // Saving may format: what is there then is the outcome of this edit.
+      const saved = await currentOf(uri, neverAborted);
+      if (saved) return saved;
+    }
+    // If the user has typed since, that is a later version, for the next swap to find.
+    return toFileText(uri, inStyleOf(text, before.document.text), undefined);
+  }
+
+  /** The edit's outcome and the news of it come on two ways; waits until the second has arrived as well. */
+  async function newsOf(uri: string, known: OpenDocument): Promise<void> {
+    for (let waited = 0; waited < newsMs && port.openDocument(uri)?.version === known.version; waited += pollMs) {
+      await sleep(pollMs);
+    }
+  }
+
+  async function dirtyDocuments(signal: AbortSignal): Promise<DirtyDocument[]> {
+    const dirty: DirtyDocument[] = [];
+    for (const opened of port.openDocuments()) {
+      if (!opened.startsWith("file:")) continue;
+      const { uri, path, inside, ignored } = await base.resolve(opened);
+      const open = await readOpen(uri, signal);
+      if (open?.file.source === "buffer") dirty.push({ path, text: open.file.text, visible: inside && !ignored });
+    }
+    return dirty;
+  }
+
+  async function search(query: SearchQuery, signal: AbortSignal): Promise<SearchOutcome> {
+    const dirty = await dirtyDocuments(signal);
+    if (dirty.length === 0) return base.search(query, signal);
+    const target = query.path === undefined ? "." : (await base.resolve(query.path)).path;
+    const isTarget = ({ path, visible }: DirtyDocument) =>
+      path === target ||
+      (visible &&
+        (target === "." || path.startsWith(`${target}/`)) &&
+        (query.glob === undefined || matchesGlob(query.glob, path)));
+    // Hits in dirty files are dropped from what the disk gives, so it is asked for more.
+    const found = await base.search({ ...query, limit: query.limit + maxDropped }, signal);
+    const paths = new Set(dirty.map(({ path }) => path));
+    const hits = found.hits.filter((hit) => !paths.has(hit.path));
+    let { truncated } = found;
+    for (const document of dirty.filter(isTarget)) {
+      const own = await base.searchText(document, query, signal);
+      hits.push(...own.hits);
+      truncated ||= own.truncated;
+    }
+    const ordered = inPathOrder(hits);
+    return { hits: ordered.slice(0, query.limit), truncated: truncated || ordered.length > query.limit };
+  }
+
+  return {
+    root: base.root,
+    resolve: (path) => base.resolve(path),
+    read: async (path, signal) => {
+      const { uri } = await base.resolve(path);
+      return (await readOpen(uri, signal))?.file ?? base.read(uri, signal);
+    },
+    swap: async (path, version, text, signal) => {
+      const { uri } = await base.resolve(path);
+      return swaps.run(uri, () => swapOpen(uri, { version, text }, signal));
+    },
+    list: (path, options, signal) => base.list(path, options, signal),
+    search,
+    run: (options, signal) => base.run(options, signal),
+  };
+}
+
+/** How many hits in files with unsaved text may be dropped before fewer than asked for are left. */
+const maxDropped = 1_000;
+
+interface OpenFile {
+  readonly document: OpenDocument;
+  readonly file: FileText;
+}
+
+interface Change {
+  readonly version: Version | null;
+  readonly text: string | null;
+}
+
+interface DirtyDocument {
+  readonly path: string;
+  readonly text: string;
+  readonly visible: boolean;
+}
+
+const neverAborted = new AbortController().signal;
+
+/** A file that is missing, or that the disk cannot give as text while the editor can (Latin-1), is `undefined`. */
+async function readIfReadable(base: Workspace, uri: string, signal: AbortSignal): Promise<FileText | undefined> {
+  try {
+    return await base.read(uri, signal);
+  } catch (error) {
+    if (error instanceof ToolError) return undefined;
+    throw error;
+  }
+}
+
+/**
+ * Unsaved text has a version of its own, by its content: the editor's number would change when a document is closed and
+ * opened again, and be behind right after an edit.
+ */
+function toFileText(uri: string, text: string, disk: FileText | undefined): FileText {
+  if (disk && sameButForEndings(disk.text, text)) return disk;
+  const version = `buffer:${createHash("sha256").update(text).digest("base64url")}` as Version;
+  return { uri, text, version, source: "buffer", ...(disk?.mode === undefined ? {} : { mode: disk.mode }) };
+}
+
+function endingsDiffer(a: string, b: string): boolean {
+  const [one, other] = [lineStyleOf(a), lineStyleOf(b)];
+  const multiline = a.includes("\n") && b.includes("\n");
+  return one.bom !== other.bom || (multiline && one.ending !== other.ending);
+}
+
+function inStyleOf(text: string, document: string): string {
+  return fromLf(text, { bom: false, ending: lineStyleOf(document).ending });
+}
+
+function refuseDeletion(uri: string): ToolError {
+  return new ToolError(
+    `${uri} is open in the editor with unsaved changes, so it was not deleted. Ask the user to save or close it first.`,
+  );
+}
+
+/** As ripgrep sorts: by the steps of the path. Hits of one file stay in order. */
+function inPathOrder(hits: readonly SearchHit[]): SearchHit[] {
+  const keyed = hits.map((hit) => ({ hit, key: hit.path.replaceAll("/", "\0") }));
+  return keyed.sort((a, b) => (a.key < b.key ? -1 : a.key > b.key ? 1 : 0)).map(({ hit }) => hit);
+}
