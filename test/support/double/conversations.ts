@@ -1,0 +1,86 @@
+/**
+ * Tells conversations apart and says which step of which script answers a request.
+ *
+ * Not here: checking what the requests hold. Easily got wrong: a request that has the turns of one that failed is
+ * another attempt at the same step, whatever model or API it now goes to; anything else is the next step.
+ */
+import type { Answer } from "./answer.ts";
+import type { RecordedRequest } from "./journal.ts";
+import { digest } from "./json.ts";
+import type { Api, RequestView } from "./read.ts";
+import { chooseScript, type Script } from "./script.ts";
+
+/** An answer that was sent at least in part. */
+export interface SentAnswer {
+  readonly api: Api;
+  readonly answer: Answer;
+  readonly request: RecordedRequest;
+}
+
+/** One conversation, as the double saw it. */
+export interface Conversation {
+  readonly key: string;
+  readonly script: Script;
+  readonly firstUser: string;
+  readonly cacheKey: string | undefined;
+  /** The newest request that a step answered. */
+  last: RecordedRequest | undefined;
+}
+
+/** Finds or begins the conversation of a request. */
+export class Conversations {
+  #scripts: readonly Script[];
+  #all = new Map<string, Conversation>();
+
+  constructor(scripts: readonly Script[]) {
+    this.#scripts = scripts;
+  }
+
+  /** Takes new scripts and forgets every conversation. */
+  reset(scripts: readonly Script[] = this.#scripts): void {
+    this.#scripts = scripts;
+    this.#all = new Map();
+  }
+
+  /** The conversation of a request; `undefined` when no script fits. */
+  find(view: RequestView, headers: Readonly<Record<string, string>>): Conversation | undefined {
+    const script = chooseScript(this.#scripts, view.firstUser, view.lastUser);
+    if (!script) return undefined;
+    const prefix = `${this.#scripts.indexOf(script)}:${script.name ?? script.match ?? ""}`;
+    const named = headers["x-hermes-conversation"];
+    const key = `${prefix}/${named ?? view.cacheKey ?? digest(view.firstUser).slice(0, 12)}`;
+    const known = this.#all.get(key) ?? this.#continued(script, view, headers);
+    if (known) return known;
+    const made = { key, script, firstUser: view.firstUser, cacheKey: view.cacheKey, last: undefined };
+    this.#all.set(key, made);
+    return made;
+  }
+
+  /** A conversation that goes on under another key: after compaction, or because the client changed the key. */
+  #continued(script: Script, view: RequestView, headers: Readonly<Record<string, string>>): Conversation | undefined {
+    const ofScript = [...this.#all.values()].filter((conversation) => conversation.script === script).reverse();
+    if (headers["x-hermes-compacted"] === "1") return ofScript[0];
+    if (!view.turns.some((turn) => turn.role === "assistant")) return undefined;
+    return ofScript.find((conversation) => conversation.firstUser === view.firstUser);
+  }
+}
+
+/** Which step answers `view`, and how many attempts at it came before. */
+export function placeRequest(conversation: Conversation, view: RequestView): { step: number; attempt: number } {
+  const { last } = conversation;
+  if (!last?.view) return { step: 0, attempt: 0 };
+  const again = last.outcome !== "complete" && shape(last.view) === shape(view);
+  return again ? { step: last.step, attempt: last.attempt + 1 } : { step: last.step + 1, attempt: 0 };
+}
+
+function shape(view: RequestView): string {
+  const count = { assistant: 0, spoken: 0, results: 0 };
+  for (const turn of view.turns) {
+    if (turn.role === "assistant") count.assistant += 1;
+    else {
+      count.results += turn.results.length;
+      if (turn.text !== "") count.spoken += 1;
+    }
+  }
+  return JSON.stringify(count);
+}

@@ -1,0 +1,95 @@
+/**
+ * What the double remembers of its own answers, to recognise them when they come back: blocks, signatures, ciphertexts,
+ * and the responses it holds for `previous_response_id`.
+ *
+ * Not here: judging. Easily got wrong: signatures are bound to everything before the answer they came with, so the
+ * digest of that prefix is kept with them.
+ */
+import type { Json } from "../../../server/src/protocol/types.ts";
+import type { SentAnswer } from "./conversations.ts";
+import { asList, asText, digest, type JsonObject } from "./json.ts";
+import type { RequestView } from "./read.ts";
+
+/** An answer with the blocks that its client must send back. */
+export interface Remembered extends SentAnswer {
+  readonly echo: readonly Json[];
+}
+
+/** A thinking block the double sent, and what it was bound to. */
+export interface Thought {
+  readonly text: string;
+  /** Digest of tools, system and every message before the answer. */
+  readonly prefix: string;
+}
+
+const maxAnswers = 20_000;
+
+/** Bounded: the oldest answers are forgotten first. */
+export class Memory {
+  readonly #answers = new Map<string, Remembered>();
+  readonly #thoughts = new Map<string, Thought>();
+  readonly #stored = new Map<string, readonly Json[]>();
+
+  /** Forgets everything. */
+  clear(): void {
+    this.#answers.clear();
+    this.#thoughts.clear();
+    this.#stored.clear();
+  }
+
+  /** Remembers an answer that is about to be sent. */
+  sent(sent: SentAnswer, echo: readonly Json[]): void {
+    const { answer, request } = sent;
+    this.#answers.set(answer.id, { ...sent, echo });
+    const { view, json } = request;
+    if (view && json) {
+      const prefix = prefixDigest(view, view.units.length);
+      for (const block of answer.blocks)
+        if (block.type === "thinking" || block.type === "redacted")
+          this.#thoughts.set(block.opaque, { text: block.type === "thinking" ? block.text : "", prefix });
+      if (sent.api === "responses" && json.store !== false)
+        this.#stored.set(answer.id, [...this.responsesItems(json), ...echo]);
+    }
+    for (const oldest of this.#answers.keys()) {
+      if (this.#answers.size <= maxAnswers) break;
+      this.#answers.delete(oldest);
+    }
+  }
+
+  /** The answer of that message or response id. */
+  answer(id: string): Remembered | undefined {
+    return this.#answers.get(id);
+  }
+
+  /** Every answer still remembered, newest first. */
+  answers(): Remembered[] {
+    return [...this.#answers.values()].reverse();
+  }
+
+  /** The thinking that carries this signature or ciphertext. */
+  thought(opaque: string): Thought | undefined {
+    return this.#thoughts.get(opaque);
+  }
+
+  /** True when a response of that id can be continued. */
+  holds(responseId: string): boolean {
+    return this.#stored.has(responseId);
+  }
+
+  /** The items that `previous_response_id` stands for. */
+  earlierItems(json: JsonObject): readonly Json[] {
+    return this.#stored.get(asText(json.previous_response_id)) ?? [];
+  }
+
+  /** All items of a Responses request: those it stands on, then its own. */
+  responsesItems(json: JsonObject): readonly Json[] {
+    const input = json.input;
+    const own = typeof input === "string" ? [{ role: "user", content: input }] : asList(input);
+    return [...this.earlierItems(json), ...own];
+  }
+}
+
+/** Digest of tools, system and the first `count` messages: what a thinking block is bound to. */
+export function prefixDigest(view: RequestView, count: number): string {
+  return digest(...view.tools, "system", ...view.system, "messages", ...view.units.slice(0, count));
+}
