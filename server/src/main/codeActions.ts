@@ -80,14 +80,15 @@ function isWithin(kind: string, wanted: string): boolean {
 }
 
 function messageOf(diagnostic: Diagnostic | undefined): string {
-  const line = (diagnostic?.message ?? "").split("\n", 1)[0] ?? "";
+  const message = diagnostic?.message ?? "";
+  const line = (typeof message === "string" ? message : message.value).split("\n", 1)[0] ?? "";
   return line.length > 60 ? `${line.slice(0, 59)}…` : line;
 }
 
 function toTaskDiagnostic({ range, message, severity, source }: Diagnostic) {
   return {
     range,
-    message: typeof message === "string" ? message : String(message),
+    message: typeof message === "string" ? message : message.value,
     ...(severity === undefined ? {} : { severity }),
     ...(source === undefined ? {} : { source }),
   };

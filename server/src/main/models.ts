@@ -17,7 +17,6 @@ import { detectLocalModels } from "../model/detect.ts";
 import { createOpenAIChatProvider } from "../model/openaiChat.ts";
 import { createOpenAIResponsesProvider } from "../model/openaiResponses.ts";
 import { compose, type Provider } from "../model/provider.ts";
-import { createRecordedProvider, parseRecording } from "../model/recorded.ts";
 import { withRetry } from "../model/retry.ts";
 import type { ListModelsResult } from "../protocol/methods.ts";
 import type { CredentialName, ModelApi, ModelChoice, ModelSpec } from "../protocol/types.ts";
@@ -104,7 +103,9 @@ class MachineModels implements LocalModels {
   }
 
   /** The model for an id, or the first that is ready when nobody has chosen one. */
-  async #pick(id: string | undefined): Promise<{ readonly spec: ModelSpec; readonly missing: CredentialName | undefined }> {
+  async #pick(
+    id: string | undefined,
+  ): Promise<{ readonly spec: ModelSpec; readonly missing: CredentialName | undefined }> {
     const wanted = id ?? this.#selected ?? this.#config.settings.model;
     if (wanted !== "auto" && wanted !== "") {
       const spec = await this.#find(wanted);
@@ -148,7 +149,7 @@ class MachineModels implements LocalModels {
 
   async #localModels(): Promise<readonly ModelSpec[]> {
     if (!this.#config.settings["localModels.detect"]) return [];
-    this.#local ??= detectLocalModels();
+    this.#local ??= detectLocalModels({}, new AbortController().signal);
     return this.#local;
   }
 
@@ -178,7 +179,7 @@ class MachineModels implements LocalModels {
       case "openai-chat":
         return createOpenAIChatProvider(openaiOptions);
       case "recorded":
-        return loadedLater(async () => createRecordedProvider(parseRecording(await readRecording()), { clock: systemClock }));
+        return loadedLater(loadRecorded);
     }
   }
 
@@ -227,6 +228,16 @@ async function readRecording(): Promise<string> {
     if (errorCode(error) !== "ENOENT") throw error;
     return readFile(new URL("../../recordings/tour.jsonl", import.meta.url), "utf8");
   }
+}
+
+/** Loaded on demand: a session with a key needs neither the recording nor its checks. */
+async function loadRecorded(): Promise<Provider> {
+  const [{ createRecordedProvider }, { parseRecording }, text] = await Promise.all([
+    import("../model/recorded.ts"),
+    import("../model/recording.ts"),
+    readRecording(),
+  ]);
+  return createRecordedProvider(parseRecording(text), { clock: systemClock, speed: 1 });
 }
 
 function loadedLater(load: () => Promise<Provider>): Provider {

@@ -5,7 +5,7 @@
  * change is stored, with both of its images, before the file is written; if the write then does not happen, that is stored too.
  */
 
-import type { Clock } from "../base/async.ts";
+import { type Clock, Serial } from "../base/async.ts";
 import { log } from "../base/trace.ts";
 import type {
   ApprovalChoice,
@@ -20,6 +20,7 @@ import type {
 import type { SessionStore } from "../storage/store.ts";
 import {
   decidePermission,
+  type PermissionDecision,
   type PermissionQuestion,
   type PermissionRule,
   parseRule,
@@ -74,6 +75,7 @@ const lastSeenCharacters = 16_000_000;
 
 /** Makes the schedulers of a turn's steps. */
 export function createToolCalls(deps: ToolCallDeps): (signal: AbortSignal) => StepScheduler {
+  const asking = new Serial();
   return (signal) => {
     const scheduler = createScheduler(
       {
@@ -81,7 +83,7 @@ export function createToolCalls(deps: ToolCallDeps): (signal: AbortSignal) => St
         workspace: deps.workspace,
         clock: deps.clock,
         concurrency: deps.concurrency(),
-        decide: (pending, callSignal) => decide(deps, pending, callSignal),
+        decide: (pending, callSignal) => decide(deps, asking, pending, callSignal),
         emit: (event) => deps.session.append(event),
         portsFor: (callId) => portsFor(deps, callId, signal),
         onBug: (error, callId) => log("error", `Tool call ${callId} failed on a fault in Hermes`, error),
@@ -95,27 +97,46 @@ export function createToolCalls(deps: ToolCallDeps): (signal: AbortSignal) => St
   };
 }
 
-async function decide(deps: ToolCallDeps, { callId, tool, call }: PendingCall, signal: AbortSignal): Promise<Verdict> {
+async function decide(
+  deps: ToolCallDeps,
+  asking: Serial,
+  { callId, tool, call }: PendingCall,
+  signal: AbortSignal,
+): Promise<Verdict> {
   const question: PermissionQuestion = {
     tool: tool.name,
     kind: tool.kind,
     subjects: await call.subjects(deps.workspace),
   };
-  const decision = decidePermission(question, {
-    rules: [...deps.permissions.rules(), ...deps.memory.rules],
-    trusted: deps.trusted(),
+  const decideNow = () =>
+    decidePermission(question, {
+      rules: [...deps.permissions.rules(), ...deps.memory.rules],
+      trusted: deps.trusted(),
+    });
+  const decision = decideNow();
+  if (decision.decision !== "ask") return toVerdict(decision);
+  // One question at a time, decided anew when its turn comes: "for this session" may have answered the ones that wait.
+  return asking.run(async () => {
+    signal.throwIfAborted();
+    const decisionNow = decideNow();
+    if (decisionNow.decision !== "ask") return toVerdict(decisionNow);
+    const detail = [call.detail, decisionNow.by === "default" ? "" : decisionNow.reason].filter(Boolean).join("\n\n");
+    const { title } = call;
+    const rule = ruleFor(question);
+    return ask(
+      deps,
+      { sessionId: deps.session.id, callId, tool: tool.name, kind: tool.kind, title, detail, rule },
+      signal,
+    );
   });
-  if (decision.decision === "allow") return "run";
-  if (decision.decision === "deny") return { denied: decision.reason };
-  const request: PermissionRequest = {
-    sessionId: deps.session.id,
-    callId,
-    tool: tool.name,
-    kind: tool.kind,
-    title: call.title,
-    detail: [call.detail, decision.by === "default" ? "" : decision.reason].filter(Boolean).join("\n\n"),
-    rule: ruleFor(question),
-  };
+}
+
+function toVerdict({ decision, reason }: PermissionDecision): Verdict {
+  return decision === "allow" ? "run" : { denied: reason };
+}
+
+async function ask(deps: ToolCallDeps, request: PermissionRequest, signal: AbortSignal): Promise<Verdict> {
+  const { callId } = request;
   await deps.session.append({ type: "permission_requested", callId, request });
   const choice = await deps.ask(request, signal).catch(async (error: unknown) => {
     await deps.session.append({ type: "permission_resolved", callId, choice: "cancelled", by: "host" });
@@ -126,7 +147,7 @@ async function decide(deps: ToolCallDeps, { callId, tool, call }: PendingCall, s
   await deps.session.append({ type: "permission_resolved", callId, choice, by: "user" });
   if (choice !== "deny") return "run";
   return {
-    denied: `The user denied this: ${call.title}. Do not try another way to do the same thing; go on without it, or ask what they want instead.`,
+    denied: `The user denied this: ${request.title}. Do not try another way to do the same thing; go on without it, or ask what they want instead.`,
   };
 }
 
