@@ -54,7 +54,10 @@ async function readRules(path: string): Promise<RuleFile> {
   }
   const aside = `${path}.malformed`;
   await rename(path, aside);
-  log("warn", `The stored permission rules could not be read; the file was kept as ${aside}. Approvals will ask again.`);
+  log(
+    "warn",
+    `The stored permission rules could not be read; the file was kept as ${aside}. Approvals will ask again.`,
+  );
   return {};
 }
 
