@@ -91,11 +91,11 @@ function kindOf({ status, words, message }: VendorFault): ProviderErrorKind {
   if (status === 401 || status === 403 || has("authentication_error") || has("permission_error")) return "auth";
   if (status === 404 || has("not_found_error") || has("model_not_found")) return "notFound";
   if (status === 429 || has("rate_limit_error") || has("rate_limit_exceeded")) return "rateLimit";
-  if (status === 529 || status === 503 || has("overloaded_error") || has("server_overloaded")) return "overloaded";
+  if (status === 529 || status === 503 || words.some((word) => word.includes("overloaded"))) return "overloaded";
   if (status === 408 || has("timeout_error")) return "network";
-  if (status === 409 || (status !== undefined && status >= 500) || has("api_error") || has("server_error"))
-    return "server";
-  return "badRequest";
+  if (status === 409 || (status !== undefined && status >= 500)) return "server";
+  // What breaks in mid-stream is the vendor's fault unless it says that the request was wrong.
+  return status === undefined && !words.some((word) => word.includes("invalid")) ? "server" : "badRequest";
 }
 
 function describe(kind: ProviderErrorKind, fault: VendorFault, endpoint: Endpoint): string {
