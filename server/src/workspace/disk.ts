@@ -6,7 +6,7 @@
  * caught by that, those inside wait for each other.
  */
 import { realpathSync } from "node:fs";
-import { stat, unlink } from "node:fs/promises";
+import { chmod, stat, unlink } from "node:fs/promises";
 import { dirname, join, resolve as resolvePath } from "node:path";
 import { errorCode, messageOf, ToolError } from "../base/errors.ts";
 import { atomicWrite, flushFolder } from "./atomicWrite.ts";
@@ -168,6 +168,15 @@ export function createDiskWorkspace(deps: DiskDeps): Workspace & TextSearch {
     swap: async (uri, version, text, signal) => {
       const located = await find(uri);
       return swapping.run(located.fsPath, () => swapNow(located, { version, text }, signal));
+    },
+    setMode: async (uri, mode, signal) => {
+      const located = await find(uri);
+      signal.throwIfAborted();
+      try {
+        await chmod(located.fsPath, mode & 0o7777);
+      } catch (error) {
+        throw writeFailure(error, located.path);
+      }
     },
     list: async (path, options, signal) => {
       const resolved = await resolve(path);

@@ -153,6 +153,7 @@ export function createEditorWorkspace(base: Workspace & TextSearch, port: Editor
       const { uri } = await base.resolve(path);
       return swaps.run(uri, () => swapOpen(uri, { version, text }, signal));
     },
+    setMode: async (path, mode, signal) => base.setMode?.(path, mode, signal),
     list: (path, options, signal) => base.list(path, options, signal),
     search,
     run: (options, signal) => base.run(options, signal),

@@ -110,6 +110,11 @@ export interface Workspace {
    * The write is atomic, keeps the mode, and makes missing folders. Throws `ToolError` when the disk refuses.
    */
   swap(uri: string, version: Version | null, text: string | null, signal: AbortSignal): Promise<SwapOutcome>;
+  /**
+   * Gives an existing file its Unix permission bits back. Throws `ToolError` when the disk refuses. Absent where files
+   * have no such bits.
+   */
+  setMode?(uri: string, mode: number, signal: AbortSignal): Promise<void>;
   /** Lists a folder, ignored entries left out. Stops at `limit` and says so. */
   list(
     path: string,
