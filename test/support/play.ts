@@ -54,7 +54,12 @@ export interface Play extends AsyncDisposable {
   /** Runs one turn in a new session, or in `sessionId`. */
   readonly prompt: (
     text: string,
-    options?: { readonly sessionId?: SessionId; readonly signal?: AbortSignal; readonly origin?: PromptOrigin; readonly model?: string },
+    options?: {
+      readonly sessionId?: SessionId;
+      readonly signal?: AbortSignal;
+      readonly origin?: PromptOrigin;
+      readonly model?: string;
+    },
   ) => Promise<{ readonly sessionId: SessionId } & Awaited<ReturnType<LocalHost["host"]["prompt"]>>>;
   readonly read: (path: string) => Promise<string>;
   /** Resolves when an update satisfies the test; updates so far count. */
