@@ -107,6 +107,11 @@ export function runModule(file, args, env = process.env) {
   process.on("SIGINT", () => {});
   process.on("SIGTERM", forward);
   process.on("SIGHUP", forward);
+  // When npm is killed its shell dies silently and leaves this process an orphan, which nobody could stop any more.
+  const parent = process.ppid;
+  setInterval(() => {
+    if (process.ppid !== parent) forward("SIGTERM");
+  }, 500).unref();
   return new Promise((resolve, reject) => {
     child.on("error", reject);
     child.on("close", (code, signal) => resolve(code ?? (signal === "SIGINT" ? 130 : 1)));

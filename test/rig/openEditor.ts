@@ -32,18 +32,18 @@ async function runNode(args: readonly string[]): Promise<void> {
   try {
     await run(rig.node, args, { cwd: root, env: hostEnvironment(process.env), maxBuffer: 16 << 20 });
   } catch (error) {
-    const { stdout = "", stderr = "" } =
-      error instanceof Error ? (error as Error & { stdout?: string; stderr?: string }) : {};
-    throw new Error(`${path.basename(args[0] ?? "node")} failed:\n${`${stdout}\n${stderr}`.trim().slice(-4000)}`, {
-      cause: error,
-    });
+    const printed =
+      error instanceof Error && "stdout" in error && "stderr" in error
+        ? `${error.stdout}\n${error.stderr}`
+        : String(error);
+    throw new Error(`${path.basename(args[0] ?? "node")} failed:\n${printed.trim().slice(-4000)}`, { cause: error });
   }
 }
 
 async function openDesktop(code: string, folder: string): Promise<void> {
   await step("Opening VS Code", () =>
     run(code, ["--new-window", `--extensionDevelopmentPath=${root}`, folder], {
-      env: hostEnvironment(process.env),
+      env: { ...hostEnvironment(process.env), HERMES_OPEN_PANEL: "1" },
       shell: process.platform === "win32",
     }),
   );
@@ -53,33 +53,19 @@ async function openDesktop(code: string, folder: string): Promise<void> {
 async function openWeb(port: number | undefined, folder: string): Promise<void> {
   if (!isRigReady()) await step("Getting VS Code for the browser", installRig);
   fs.mkdirSync(stateFolder, { recursive: true });
-  const vsix = path.join(stateFolder, "hermes.vsix");
-  await step("Adding Hermes to it", async () => {
-    const vsce = path.join(root, "node_modules", "@vscode", "vsce", "vsce");
-    await runNode([
-      vsce,
-      "package",
-      "--no-dependencies",
-      "--allow-missing-repository",
-      "--no-rewrite-relative-links",
-      "--out",
-      vsix,
-    ]);
-    await runNode([
-      rig.serverMain,
-      "--accept-server-license-terms",
-      ...folderArguments(stateFolder),
-      "--force",
-      "--install-extension",
-      vsix,
-    ]);
-  });
+  await step("Adding Hermes to it", () =>
+    runNode([
+      ...[rig.serverMain, "--accept-server-license-terms", ...folderArguments(stateFolder)],
+      ...["--force", "--install-extension", path.join(root, "hermes.vsix")],
+    ]),
+  );
   const server = await step("Starting VS Code", () =>
     startWebServer({
       stateFolder,
       port: port ?? "stable",
-      env: hostEnvironment(process.env),
-      settings: { "workbench.secondarySideBar.defaultVisibility": "visible" },
+      env: { ...hostEnvironment(process.env), HERMES_OPEN_PANEL: "1" },
+      // As the user's setting, because the machine's are read after the first layout.
+      firstUserSettings: { "workbench.secondarySideBar.defaultVisibility": "visible" },
     }),
   );
   stopOnSignals(async () => {
@@ -94,22 +80,27 @@ async function openWeb(port: number | undefined, folder: string): Promise<void> 
 }
 
 async function main(wanted: Wanted): Promise<void> {
-  await step("Building Hermes", () => runNode([path.join(root, "build.mjs")]));
+  const code = wantsDesktop(wanted) ? findDesktopCode() : undefined;
+  if (wanted.editor === "desktop" && code === undefined) {
+    throw new Error(
+      "No desktop VS Code was found: the command `code` is not on PATH, or there is no display.\n" +
+        "In VS Code run \"Shell Command: Install 'code' command in PATH\", or use npm start -- --web.",
+    );
+  }
+  await step("Building Hermes", () =>
+    runNode([path.join(root, "build.mjs"), ...(code === undefined ? ["--package"] : [])]),
+  );
   const sample = wanted.folder === undefined ? await prepareSample() : undefined;
   if (sample?.kept !== undefined)
     console.log(`Your earlier copy of the sample has changes and was kept: ${sample.kept}`);
   const folder = wanted.folder ?? sample?.folder ?? root;
-  const code =
-    wanted.editor === "web" || (wanted.port !== undefined && wanted.editor === undefined)
-      ? undefined
-      : findDesktopCode();
-  if (wanted.editor === "desktop" && code === undefined) {
-    throw new Error(
-      "No desktop VS Code was found: the command `code` is not on PATH. In VS Code, run \"Shell Command: Install 'code' command in PATH\", or use --web.",
-    );
-  }
   if (code !== undefined) await openDesktop(code, folder);
   else await openWeb(wanted.port, folder);
+}
+
+/** A port means the browser, unless the desktop was asked for by name. */
+function wantsDesktop({ editor, port }: Wanted): boolean {
+  return editor === "desktop" || (editor === undefined && port === undefined);
 }
 
 // Until the editor runs, nothing has to be undone.

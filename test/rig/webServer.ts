@@ -36,6 +36,8 @@ export interface WebServerOptions {
   readonly port: number | "stable";
   /** Merged over `plainSettings`. */
   readonly settings?: Readonly<Record<string, unknown>>;
+  /** The user's own settings of a new state folder; later they are the user's to change. */
+  readonly firstUserSettings?: Readonly<Record<string, unknown>>;
   /** The whole environment of the server, its extension host and its terminals. */
   readonly env: NodeJS.ProcessEnv;
   /** Lets the address name an extension folder and tests to run in the extension host. */
@@ -73,6 +75,11 @@ export async function startWebServer(options: WebServerOptions): Promise<WebServ
     path.join(machineFolder, "settings.json"),
     JSON.stringify({ ...plainSettings, ...options.settings }, null, 2),
   );
+  const userSettings = path.join(stateFolder, "data", "User", "settings.json");
+  if (options.firstUserSettings !== undefined && !fs.existsSync(userSettings)) {
+    fs.mkdirSync(path.dirname(userSettings), { recursive: true });
+    fs.writeFileSync(userSettings, `${JSON.stringify(options.firstUserSettings, null, 2)}\n`);
+  }
   const token = keptBytes(path.join(stateFolder, "connection-token"), 16).toString("hex");
   const secretKey = keptBytes(path.join(stateFolder, "secret-key"), 32);
   // A socket path may not be longer than about 100 bytes, so it cannot lie in the state folder.
