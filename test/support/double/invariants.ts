@@ -3,11 +3,15 @@
  * came, one result per call in call order, legal and useful cache markers.
  *
  * Not here: what vendors refuse (`refusals.ts`). Easily got wrong: a client tags a planned break by a header,
- * `x-hermes-compacted: 1` for its history or `x-hermes-changed: model,tools` for single settings; then it is none.
+ * `x-hermes-compacted: 1` for its history or `x-hermes-changed: model,tools,system` for single settings; then it is none.
  */
 import type { Conversation } from "./conversations.ts";
+import { recognise } from "./echo.ts";
 import type { RecordedRequest } from "./journal.ts";
+import { canonical, isObject, type JsonObject } from "./json.ts";
 import type { Memory } from "./memory.ts";
+import { anthropicBlocks, minimumPrefix } from "./prefixCache.ts";
+import type { RequestView } from "./read.ts";
 
 /** A broken rule. `request` is the ordinal of the request; `rule` is `I1` to `I17`, or a word. */
 export interface Violation {
@@ -16,12 +20,215 @@ export interface Violation {
   readonly message: string;
 }
 
-/** Every rule that `record` breaks. */
+/** What decides: see `DoubleOptions`. */
+export interface CheckOptions {
+  readonly strict?: boolean;
+  readonly minimumPrefix?: number;
+}
+
+interface Found {
+  readonly rule: string;
+  readonly message: string;
+}
+
+/** Every rule that `record` breaks, given what its conversation sent before. */
 export function checkRequest(
-  _record: RecordedRequest,
-  _conversation: Conversation | undefined,
-  _memory: Memory,
-  _options: { readonly strict?: boolean },
-): { rule: string; message: string }[] {
-  return [];
+  record: RecordedRequest,
+  conversation: Conversation | undefined,
+  memory: Memory,
+  options: CheckOptions,
+): Found[] {
+  const { json, view } = record;
+  if (!json || !view) return [];
+  const last = conversation?.last;
+  const earlier = last?.view?.api === view.api ? last.view : undefined;
+  const tags = readTags(record);
+  const kept = earlier ? samePrefix(earlier, view) : 0;
+  return [
+    ...checkAlone(json, view, options),
+    ...checkMarkers(json, view, tags.compacted ? undefined : last, options),
+    ...checkResultOrder(view),
+    ...checkEchoes(view, memory, earlier && kept === earlier.units.length ? kept : 0),
+    ...(earlier && last ? checkAgainst(earlier, view, last, kept, tags) : []),
+    ...(conversation && last ? checkKey(conversation, view) : []),
+    ...(last ? checkRetry(last, record) : []),
+  ];
+}
+
+interface Tags {
+  readonly compacted: boolean;
+  readonly changed: ReadonlySet<string>;
+}
+
+function readTags(record: RecordedRequest): Tags {
+  const changed = record.headers["x-hermes-changed"] ?? "";
+  return {
+    compacted: record.headers["x-hermes-compacted"] === "1",
+    changed: new Set(changed.split(",").map((name) => name.trim())),
+  };
+}
+
+function found(rule: string, message: string): Found {
+  return { rule, message };
+}
+
+const volatile: readonly (readonly [RegExp, string])[] = [
+  [/\b(today|current (date|time)|date|now)\b[^\n]{0,24}\b20\d\d[-/]\d\d?[-/]\d\d?\b/i, "a date"],
+  [/\b(today|current date)\b[^\n]{0,24}\b[A-Z][a-z]+ \d{1,2},? 20\d\d\b/, "a date"],
+  [/\b20\d\d-\d\d-\d\dT\d\d:\d\d/, "a time"],
+  [/\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b/i, "a random id"],
+  [/^(On branch \S+|Changes not staged for commit:|git status:)/im, "git status"],
+  [/^(open (files|editors|tabs)|directory listing|files in the (current|working) directory)\s*:/im, "a listing"],
+];
+const sampling = ["temperature", "top_p", "top_k"];
+const chatFields = new Set(
+  "messages model audio frequency_penalty function_call functions logit_bias logprobs max_completion_tokens max_tokens metadata modalities moderation n parallel_tool_calls prediction presence_penalty prompt_cache_key prompt_cache_options prompt_cache_retention reasoning_effort response_format safety_identifier seed service_tier stop store stream stream_options temperature tool_choice tools top_logprobs top_p user verbosity web_search_options".split(
+    " ",
+  ),
+);
+
+function checkAlone(json: JsonObject, view: RequestView, { strict }: CheckOptions): Found[] {
+  const out: Found[] = [];
+  for (const name of sampling) if (name in json) out.push(found("sampling", `The request sets ${name}.`));
+  const sorted = view.toolNames.toSorted((a, b) => (a < b ? -1 : 1));
+  if (sorted.join() !== view.toolNames.join())
+    out.push(found("I1", `Tools are not sorted by name: ${view.toolNames.join(", ")}.`));
+  for (const [pattern, what] of volatile) {
+    const match = pattern.exec(view.systemText);
+    if (match) out.push(found("I2", `The system prompt holds ${what}: ${JSON.stringify(match[0])}.`));
+  }
+  const blank = view.turns.find((turn) => turn.text !== "" && turn.text.trim() === "");
+  if (blank) out.push(found("I17", `Message ${blank.at} is nothing but white space.`));
+  const options = json.prompt_cache_options;
+  const marks = JSON.stringify(json).split('"prompt_cache_breakpoint":{').length - 1;
+  const most = isObject(options) && options.mode === "explicit" ? 4 : 3;
+  if (view.api !== "anthropic" && marks > most)
+    out.push(found("I14", `${marks} explicit breakpoints, of which only ${most} count.`));
+  if (strict && view.api === "chat")
+    for (const name of Object.keys(json))
+      if (!chatFields.has(name)) out.push(found("chat-fields", `Compatible servers may refuse the field ${name}.`));
+  if (strict && view.api === "responses") {
+    if (view.cacheKey === undefined) out.push(found("I14", "The request has no prompt_cache_key."));
+    if (json.store !== false) out.push(found("store", "The request lets the vendor keep the conversation (store)."));
+  }
+  return out;
+}
+
+function checkAgainst(
+  earlier: RequestView,
+  view: RequestView,
+  last: RecordedRequest,
+  kept: number,
+  { compacted, changed }: Tags,
+): Found[] {
+  const out: Found[] = [];
+  if (!compacted) {
+    if (!changed.has("tools") && earlier.tools.join() !== view.tools.join())
+      out.push(found("I1", `Tools differ from request ${last.ordinal}: ${firstDifference(earlier.tools, view.tools)}`));
+    if (!changed.has("system") && earlier.system.join() !== view.system.join())
+      out.push(found("I2", `The system prompt differs from request ${last.ordinal}.`));
+    if (kept < earlier.units.length)
+      out.push(
+        found(
+          "I3",
+          `Message ${kept} differs from request ${last.ordinal}: ${firstDifference(earlier.units, view.units)}`,
+        ),
+      );
+    else if (earlier.units.length === view.units.length && last.outcome === "complete")
+      out.push(found("I3", `The request adds nothing to request ${last.ordinal}, which was answered.`));
+    if (!earlier.images.every((image, at) => view.images[at] === image))
+      out.push(found("I6", "An image that was sent before is gone or was encoded anew."));
+  }
+  for (const [name, value] of Object.entries(earlier.settings))
+    if (view.settings[name] !== value && !changed.has(name))
+      out.push(found("I5", `${name} changed from ${value} to ${view.settings[name]}.`));
+  return out;
+}
+
+function samePrefix(earlier: RequestView, view: RequestView): number {
+  const at = earlier.units.findIndex((unit, index) => view.units[index] !== unit);
+  return at < 0 ? earlier.units.length : at;
+}
+
+function firstDifference(before: readonly string[], after: readonly string[]): string {
+  const at = before.findIndex((text, index) => after[index] !== text);
+  const index = at < 0 ? before.length : at;
+  const [old, now] = [before[index] ?? "(nothing)", after[index] ?? "(nothing)"];
+  let same = 0;
+  while (same < old.length && old[same] === now[same]) same += 1;
+  const from = Math.max(0, same - 40);
+  return `…${old.slice(from, same + 60)} → …${now.slice(from, same + 60)}`;
+}
+
+function checkEchoes(view: RequestView, memory: Memory, from: number): Found[] {
+  return view.turns.flatMap((turn) => {
+    if (turn.role !== "assistant" || turn.at < from) return [];
+    const difference = recognise(view, turn, memory);
+    return difference === undefined ? [] : [found("I4", `Message ${turn.at}: ${difference}`)];
+  });
+}
+
+/** Results must follow their calls in call order, in one run of user messages (one message for Anthropic). */
+function checkResultOrder(view: RequestView): Found[] {
+  const out: Found[] = [];
+  let calls: readonly string[] = [];
+  let results: string[] = [];
+  const compare = (at: number) => {
+    const known = results.filter((id) => calls.includes(id));
+    if (known.length > 1 && known.join() !== calls.filter((id) => known.includes(id)).join())
+      out.push(found("I9", `The results before message ${at} are not in the order of their calls.`));
+  };
+  for (const turn of view.turns) {
+    if (turn.role !== "assistant") {
+      results.push(...turn.results.map((result) => result.id));
+      continue;
+    }
+    compare(turn.at);
+    calls = turn.calls.map((call) => call.id);
+    results = [];
+  }
+  compare(view.units.length);
+  return out;
+}
+
+function checkMarkers(
+  json: JsonObject,
+  view: RequestView,
+  last: RecordedRequest | undefined,
+  options: CheckOptions,
+): Found[] {
+  if (view.api !== "anthropic" || json.max_tokens === 0) return [];
+  const blocks = anthropicBlocks(json);
+  const tokens = blocks.reduce((sum, block) => sum + block.tokens, 0);
+  if (tokens < (options.minimumPrefix ?? minimumPrefix(view.model))) return [];
+  const out: Found[] = [];
+  const system = blocks.filter((block) => block.kind === "system");
+  if (system.length > 0 && !system.at(-1)?.marker) out.push(found("I8", "The last system block has no cache marker."));
+  if (!blocks.at(-1)?.marker) out.push(found("I8", "The newest message has no cache marker at its end."));
+  const tail = lastTail(last);
+  const marks = blocks.flatMap((block, at) => (block.marker ? [at] : []));
+  if (tail !== undefined && tail < blocks.length && !marks.some((at) => at >= tail && at - tail < 20))
+    out.push(
+      found("I8", `${blocks.length - 1 - tail} new blocks, and no marker within 20 of the end of the last request.`),
+    );
+  return out;
+}
+
+/** Index of the last block of the request before, where that was written to the cache. */
+function lastTail(last: RecordedRequest | undefined): number | undefined {
+  if (!last?.json || last.api !== "anthropic" || last.usage === undefined) return undefined;
+  const blocks = anthropicBlocks(last.json);
+  return blocks.at(-1)?.marker ? blocks.length - 1 : undefined;
+}
+
+function checkKey(conversation: Conversation, view: RequestView): Found[] {
+  if (view.api === "anthropic" || view.cacheKey === conversation.cacheKey) return [];
+  return [found("I14", `prompt_cache_key changed from ${String(conversation.cacheKey)} to ${String(view.cacheKey)}.`)];
+}
+
+/** A second attempt with the same content has the same bytes. */
+function checkRetry(last: RecordedRequest, record: RecordedRequest): Found[] {
+  if (last.outcome === "complete" || last.api !== record.api || !last.json || !record.json) return [];
+  if (last.body.equals(record.body) || canonical(last.json) !== canonical(record.json)) return [];
+  return [found("I10", `The same request as request ${last.ordinal}, in other bytes.`)];
 }

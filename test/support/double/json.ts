@@ -47,6 +47,13 @@ export function strip(value: Json): string {
   );
 }
 
+/** Serialises with sorted keys, so that equal values give equal text. */
+export function canonical(value: Json): string {
+  return JSON.stringify(value, (_key, inner: Json) =>
+    isObject(inner) ? Object.fromEntries(Object.entries(inner).sort(([a], [b]) => (a < b ? -1 : 1))) : inner,
+  );
+}
+
 /** SHA-256 of the parts in order, in hex. */
 export function digest(...parts: readonly string[]): string {
   const hash = createHash("sha256");

@@ -7,6 +7,7 @@
  */
 import type { Json } from "../../../server/src/protocol/types.ts";
 import type { SentAnswer } from "./conversations.ts";
+import { comparable, echoKey } from "./echo.ts";
 import { asList, asText, digest, type JsonObject } from "./json.ts";
 import type { RequestView } from "./read.ts";
 
@@ -29,18 +30,24 @@ export class Memory {
   readonly #answers = new Map<string, Remembered>();
   readonly #thoughts = new Map<string, Thought>();
   readonly #stored = new Map<string, readonly Json[]>();
+  readonly #echoes = new Set<string>();
+  readonly #rawCalls = new Set<string>();
 
   /** Forgets everything. */
   clear(): void {
     this.#answers.clear();
     this.#thoughts.clear();
     this.#stored.clear();
+    this.#echoes.clear();
+    this.#rawCalls.clear();
   }
 
   /** Remembers an answer that is about to be sent. */
   sent(sent: SentAnswer, echo: readonly Json[]): void {
     const { answer, request } = sent;
     this.#answers.set(answer.id, { ...sent, echo });
+    for (const block of answer.blocks) if (block.type === "call" && block.raw) this.#rawCalls.add(block.callId);
+    this.#echoes.add(digest(echoKey(sent.api, comparable(sent.api, echo, this))));
     const { view, json } = request;
     if (view && json) {
       const prefix = prefixDigest(view, view.units.length);
@@ -64,6 +71,16 @@ export class Memory {
   /** Every answer still remembered, newest first. */
   answers(): Remembered[] {
     return [...this.#answers.values()].reverse();
+  }
+
+  /** True when an answer has this key (`echoKey`). */
+  isEcho(key: string): boolean {
+    return this.#echoes.has(digest(key));
+  }
+
+  /** True for a call whose arguments the script gave as raw text. */
+  isRawCall(id: string): boolean {
+    return this.#rawCalls.has(id);
   }
 
   /** The thinking that carries this signature or ciphertext. */

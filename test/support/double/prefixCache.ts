@@ -53,7 +53,7 @@ export class PrefixCache {
     let tokens = 0;
     const chain = blocks.map((block) => {
       key = digest(key, block.kind, block.text);
-      tokens += block.free ? 0 : tokensOf(block.text);
+      tokens += block.tokens;
       return { key, tokens, marker: block.marker };
     });
     const marked = chain.flatMap((link, at) => (link.marker ? [at] : []));
@@ -117,18 +117,21 @@ export class PrefixCache {
   }
 }
 
-/** A block of a Messages request in render order. A free one is part of the key but holds no tokens. */
-interface Block {
+/** A block of a Messages request in render order. That of the settings is part of the key but holds no tokens. */
+export interface PromptBlock {
+  /** `tool`, `system`, `settings` or the role of its message. */
   readonly kind: string;
   readonly text: string;
+  readonly tokens: number;
   readonly marker: JsonObject | undefined;
-  readonly free?: boolean;
 }
 
-function anthropicBlocks(body: JsonObject): Block[] {
-  const block = (kind: string, value: Json): Block => {
+/** The blocks of a Messages request in render order, each with the cache marker it carries. */
+export function anthropicBlocks(body: JsonObject): PromptBlock[] {
+  const block = (kind: string, value: Json): PromptBlock => {
     const marker = isObject(value) && isObject(value.cache_control) ? value.cache_control : undefined;
-    return { kind, text: strip(value), marker };
+    const text = strip(value);
+    return { kind, text, tokens: tokensOf(text), marker };
   };
   const messages = asObjects(body.messages);
   const effort = isObject(body.output_config) ? (body.output_config.effort ?? null) : null;
@@ -137,7 +140,7 @@ function anthropicBlocks(body: JsonObject): Block[] {
   const blocks = [
     ...asList(body.tools).map((tool) => block("tool", tool)),
     ...asBlocks(body.system).map((part) => block("system", part)),
-    { kind: "settings", text: settings, marker: undefined, free: true },
+    { kind: "settings", text: settings, tokens: 0, marker: undefined },
     ...messages.flatMap((message) => asBlocks(message.content).map((part) => block(asText(message.role), part))),
   ];
   const tail = blocks.at(-1);

@@ -53,6 +53,13 @@ export interface DoubleOptions {
   readonly port?: number;
 }
 
+/** Where an answer is played. `spoiled`: a fault makes it unreadable, though it is sent to its end. */
+interface Stage {
+  readonly response: ServerResponse;
+  readonly signal: AbortSignal;
+  readonly spoiled: boolean;
+}
+
 const wires: Readonly<Record<Api, Wire>> = { anthropic: anthropicWire, responses: responsesWire, chat: chatWire };
 const paths: Readonly<Record<string, Api>> = {
   "/v1/messages": "anthropic",
@@ -200,7 +207,7 @@ export class ModelDouble implements AsyncDisposable {
     const refused = refuseRequest(record, this.#memory, this.#options);
     if (refused) return this.#refuse(record, response, refused);
     const share = this.#share(record);
-    if (isWarmUp(record.json)) return this.#warm(record, share, response, left.signal);
+    if (isWarmUp(record.json)) return this.#warm(record, share, { response, signal: left.signal, spoiled: false });
     if (!conversation) return this.#refuse(record, response, lost("No script fits the first user text."));
     Object.assign(record, placeRequest(conversation, record.view));
     const { steps, repeatLast } = conversation.script;
@@ -224,7 +231,8 @@ export class ModelDouble implements AsyncDisposable {
     }
     const failure = faults.find((fault) => fault.kind === "http");
     if (failure) return this.#fail(record, response, failure);
-    await this.#play(record, step, answer, share, response, left.signal);
+    const spoiled = faults.some((fault) => fault.kind === "garbage" || fault.kind === "order");
+    await this.#play(record, step, answer, share, { response, signal: left.signal, spoiled });
   }
 
   #share(record: RecordedRequest): CacheShare {
@@ -239,8 +247,7 @@ export class ModelDouble implements AsyncDisposable {
     step: FullStep,
     answer: Answer,
     share: CacheShare,
-    response: ServerResponse,
-    signal: AbortSignal,
+    { response, signal, spoiled }: Stage,
   ): Promise<void> {
     const wire = wires[record.api];
     const json = record.json ?? {};
@@ -276,29 +283,23 @@ export class ModelDouble implements AsyncDisposable {
           record.firstByteAt = this.#clock.now();
           share.commit();
         },
-        completed: () => this.#finish(record, 200, "complete"),
+        // What a client cannot read was not answered, though every byte of it was sent.
+        completed: () => this.#finish(record, 200, spoiled ? "fault" : "complete"),
       },
       signal,
     );
-    if (record.outcome === "pending") this.#finish(record, 200, ending);
+    if (record.outcome === "pending") this.#finish(record, 200, spoiled && ending === "complete" ? "fault" : ending);
   }
 
   async #warm(
     record: RecordedRequest,
     share: CacheShare,
-    response: ServerResponse,
-    signal: AbortSignal,
+    _response: ServerResponse,
+    _signal: AbortSignal,
   ): Promise<void> {
     const step = readStep({ stop: record.api === "anthropic" ? "max_tokens" : "end_turn" }, record);
     record.aside = true;
-    await this.#play(
-      record,
-      step,
-      buildAnswer(step, record.api, `warm/${record.ordinal}`, []),
-      share,
-      response,
-      signal,
-    );
+    await this.#play(record, step, buildAnswer(step, record.api, `warm/${record.ordinal}`, []), share, stage);
   }
 
   #record(api: Api, path: string, request: IncomingMessage, body: Buffer): RecordedRequest {
