@@ -1,12 +1,13 @@
 /**
  * Builds everything that runs: extension, host, terminal entry point and panel, into `dist/`.
  *
- * `--watch` builds again on every change, with readable code; `--package` also makes `hermes.vsix`. Not here: types and
+ * `--watch` builds again on every change, with readable code; `--package` also makes `hermes.vsix`; `--manifest` only writes
+ * the settings of `server/src/config.ts` into `package.json`. Not here: types and
  * tests (`npm run check`). Easily got wrong: host and terminal share their chunks, so they are one esbuild run; and the
  * panel's code may hold neither Node nor VS Code, the extension's may hold no DOM.
  */
 import { spawn } from "node:child_process";
-import { chmod, cp, mkdir, readdir, readFile, rm, stat } from "node:fs/promises";
+import { chmod, cp, mkdir, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import * as esbuild from "esbuild";
@@ -23,6 +24,8 @@ const { version } = JSON.parse(await readFile(join(root, "package.json"), "utf8"
 const hostBanner = [
   "#!/usr/bin/env node",
   'import { createRequire as __createRequire } from "node:module"; const require = __createRequire(import.meta.url);',
+  // sql.js looks for itself by this name.
+  "const __dirname = import.meta.dirname;",
 ].join("\n");
 
 /**
@@ -160,7 +163,21 @@ async function makePackage() {
   if (code !== 0) throw new Error(`vsce ended with code ${code}; what it printed above says why.`);
 }
 
+/** Settings have one source; the manifest's are generated from it. */
+async function writeManifest() {
+  const outfile = join(root, ".cache", "config.mjs");
+  const { host } = bundles({ production: false });
+  const { outdir, splitting, chunkNames, metafile, ...options } = host;
+  await esbuild.build({ ...options, entryPoints: ["server/src/config.ts"], outfile, sourcemap: false });
+  const { manifestConfiguration } = await import(outfile);
+  const manifest = JSON.parse(await readFile(join(root, "package.json"), "utf8"));
+  manifest.contributes = { ...manifest.contributes, configuration: manifestConfiguration() };
+  await writeFile(join(root, "package.json"), `${JSON.stringify(manifest, null, 2)}\n`);
+  console.log("package.json has the settings of server/src/config.ts");
+}
+
 async function main(flags) {
+  if (flags.includes("--manifest")) return writeManifest();
   if (flags.includes("--watch")) return watch();
   const startedAt = performance.now();
   await buildOnce();
