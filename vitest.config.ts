@@ -4,6 +4,7 @@ import { defineConfig } from "vitest/config";
 export default defineConfig({
   test: {
     include: ["test/architecture.test.ts", "test/{unit,contract,integration}/**/*.test.{ts,tsx}"],
+    globalSetup: ["test/support/bundleHost.ts"],
     setupFiles: ["test/support/leaks.ts"],
     pool: "forks",
     maxWorkers: 2,
