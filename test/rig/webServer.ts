@@ -92,12 +92,19 @@ export async function startWebServer(options: WebServerOptions): Promise<WebServ
     [
       rig.serverMain,
       ...["--socket-path", socketPath, "--connection-token", token, "--accept-server-license-terms"],
-      ...["--telemetry-level", "off", "--disable-workspace-trust", ...folderArguments(stateFolder)],
+      ...["--telemetry-level", "off", "--disable-workspace-trust"],
+      // Without this a login shell is asked for its environment, which would replace the PATH that was given.
+      ...["--force-disable-user-env", ...folderArguments(stateFolder)],
       ...(options.testDriver ? ["--enable-smoke-test-driver"] : []),
     ],
     { env: options.env, stdio: ["ignore", "pipe", "pipe"] },
   );
-  const exited = new Promise<number | null>((resolve) => child.once("exit", (code) => resolve(code)));
+  let closing = false;
+  const exited = new Promise<number | null>((resolve) => {
+    child.once("exit", (code) => {
+      if (!closing) resolve(code);
+    });
+  });
   const removeSocket = () => fs.rmSync(socketFolder, { recursive: true, force: true });
   try {
     await untilListening(child, exited, options.log ?? (() => {}));
@@ -113,6 +120,7 @@ export async function startWebServer(options: WebServerOptions): Promise<WebServ
         return `http://127.0.0.1:${front.port}/?${query.toString().replaceAll("%2F", "/").replaceAll("%3A", ":")}`;
       },
       close: async () => {
+        closing = true;
         front.close();
         await stopProcess(child);
         removeSocket();
