@@ -59,8 +59,7 @@ test("a turn over the protocol edits the files; its updates are its journal", as
   const journal = await readFile(join(root, "home/sessions", `${sessionId}.jsonl`), "utf8");
   const stored = journal
     .trim()
-    .split("
-")
+    .split("\n")
     .map((line) => JSON.parse(line, (key, value) => (key === "_batch" ? undefined : value)));
   expect(announced).toEqual(stored);
   const loaded = await host.connection.sendRequest(methods.loadSession, { sessionId });
