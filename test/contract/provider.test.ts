@@ -412,6 +412,49 @@ describe.each(formats)("$api", (format) => {
   });
 });
 
+describe("Responses alone", () => {
+  test("items go back exactly as the stream closed them", async () => {
+    const double = await startModelDouble({
+      script: {
+        steps: [{ think: "Hm.", say: "Reading.", calls: [{ name: "read", input: { path: "a" } }] }, { say: "Ok." }],
+      },
+    });
+    doubles.push(double);
+    const streams: Promise<string>[] = [];
+    const provider = createOpenAIResponsesProvider({
+      apiKey: key,
+      baseUrl: double.openaiBaseUrl,
+      fetch: async (input, init) => {
+        const response = await fetch(input, init);
+        streams.push(response.clone().text());
+        return response;
+      },
+    });
+    const request: ModelRequest = {
+      model: sol,
+      system: "",
+      tools,
+      messages: [prompt],
+      maxOutputTokens: 100,
+      cacheKey: "c",
+    };
+    const heard = new Heard();
+    for await (const event of provider.stream(request, new AbortController().signal)) heard.take(event);
+    const messages: ModelMessage[] = [
+      prompt,
+      { role: "assistant", api: "openai-responses", blocks: heard.blocks },
+      { role: "tool", results: heard.calls.map(resultOf) },
+    ];
+    await collect(provider.stream({ ...request, messages }, new AbortController().signal));
+    const sent = ((await streams[0]) ?? "")
+      .split("\n")
+      .filter((line) => line.startsWith('data: {"type":"response.output_item.done"'))
+      .map((line) => JSON.parse(line.slice(6)).item);
+    expect(sent.map(({ type }) => type)).toEqual(["reasoning", "message", "function_call"]);
+    expect(double.requests[1]?.json?.input).toEqual([expect.anything(), ...sent, expect.anything()]);
+  });
+});
+
 describe("Anthropic alone", () => {
   test("a pause is passed on", async () => {
     const double = await startModelDouble({ script: { steps: [{ say: "Wait.", stop: "pause_turn" }] } });
