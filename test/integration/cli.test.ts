@@ -1,0 +1,170 @@
+/** `hermes` in a terminal, as the shipped program: tasks, sessions, exit codes, and what it says when it cannot work. */
+import { mkdtemp, readdir, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { type ModelDouble, type Script, startModelDouble } from "../support/modelDouble.ts";
+import { wireFormats } from "../support/play.ts";
+import { runHermes } from "../support/processes.ts";
+import {
+  readRefactorFiles,
+  refactorExpected,
+  refactorPrompt,
+  refactorScript,
+  writeRefactorFiles,
+} from "../support/refactorTask.ts";
+
+let root: string;
+let double: ModelDouble | undefined;
+
+async function begin(script: Script): Promise<NodeJS.ProcessEnv> {
+  double = await startModelDouble({ script, key: "test-key" });
+  return {
+    HOME: join(root, "home"),
+    HERMES_HOME: join(root, "home"),
+    ANTHROPIC_BASE_URL: double.anthropicBaseUrl,
+    OPENAI_BASE_URL: double.openaiBaseUrl,
+    ANTHROPIC_API_KEY: "test-key",
+    OPENAI_API_KEY: "test-key",
+  };
+}
+
+const cwd = () => join(root, "work");
+
+beforeEach(async () => {
+  root = await mkdtemp(join(tmpdir(), "hermes-cli-"));
+  await writeRefactorFiles(cwd(), { saved: true });
+});
+
+afterEach(async () => {
+  await double?.close();
+  double = undefined;
+  await rm(root, { recursive: true, force: true });
+});
+
+describe("hermes run", () => {
+  test.each(["anthropic-messages", "openai-responses"] as const)("does the task through %s", async (wire) => {
+    const env = await begin(refactorScript);
+    const { code, lines } = await runHermes(["run", refactorPrompt, "--yes", "--json", "--model", wireFormats[wire]], {
+      cwd: cwd(),
+      env,
+    });
+    expect(code).toBe(0);
+    expect(await readRefactorFiles(cwd())).toEqual(refactorExpected);
+    expect(lines().at(-1)).toMatchObject({
+      type: "result",
+      stopReason: "end_turn",
+      firstRequestMs: expect.any(Number),
+    });
+    double?.assertClean();
+  });
+
+  test("takes the task from standard input and prints the answer alone on standard output", async () => {
+    const env = await begin({ steps: [{ say: "The answer." }] });
+    const { code, stdout, stderr } = await runHermes(["run"], { cwd: cwd(), env, input: "What is it?\n" });
+    expect([code, stdout]).toEqual([0, "The answer.\n"]);
+    expect(stderr).toContain("Done. Session ");
+    expect(double?.requests[0]?.body.toString()).toContain("What is it?");
+  });
+
+  test("goes on in an earlier session with the same prefix", async () => {
+    const env = await begin({ steps: [{ say: "One." }, { say: "Two." }] });
+    const first = await runHermes(["run", "first", "--json"], { cwd: cwd(), env });
+    const { sessionId } = first.lines().at(-1) as unknown as { sessionId: string };
+    const second = await runHermes(["run", "second", "--resume", sessionId], { cwd: cwd(), env });
+    expect(second.stdout).toBe("Two.\n");
+    const shown = await runHermes(["show", sessionId], { cwd: cwd(), env });
+    expect(shown.stdout).toMatch(/> first\n\nOne\.\n\n> second\n\nTwo\./);
+    double?.assertClean();
+  });
+
+  test("without a terminal, what nobody allowed is denied, and a rule allows just what it says", async () => {
+    const env = await begin({
+      steps: [
+        {
+          calls: [
+            { name: "write", input: { path: "new.txt", text: "x" } },
+            { name: "shell", input: { command: "touch shell.txt" } },
+          ],
+        },
+        { say: "ok" },
+      ],
+    });
+    const { code } = await runHermes(["run", "go", "--allow", "edit(**)", "--json"], { cwd: cwd(), env });
+    expect(code).toBe(0);
+    expect(await readdir(cwd())).toContain("new.txt");
+    expect(await readdir(cwd())).not.toContain("shell.txt");
+  });
+
+  test.each<[string, Script, number, RegExp]>([
+    ["a refusal", { steps: [{ say: "No.", stop: "refusal" }] }, 3, /Stopped: refusal/],
+    ["an answer that is too long", { steps: [{ say: "x", stop: "max_tokens" }] }, 4, /length limit/],
+    [
+      "a server that fails for good",
+      { steps: [{ say: "x", fault: { kind: "http", error: "badRequest", times: 9 } }] },
+      1,
+      /Stopped: error/,
+    ],
+  ])("ends on %s with its own exit code", async (_, script, exit, said) => {
+    const env = await begin(script);
+    const { code, stderr } = await runHermes(["run", "x"], { cwd: cwd(), env });
+    expect(code).toBe(exit);
+    expect(stderr).toMatch(said);
+  });
+});
+
+describe("what it says when it cannot work", () => {
+  test("a wrong key: whose, and how to set another, without the key", async () => {
+    const env = { ...(await begin({ steps: [] })), ANTHROPIC_API_KEY: "wrong-key-123456" };
+    const { code, stderr } = await runHermes(["run", "x"], { cwd: cwd(), env });
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/Anthropic.*key.*(ANTHROPIC_API_KEY|Set API Key)/s);
+    const journals = await readdir(join(root, "home/sessions"));
+    const journal = await readFile(join(root, "home/sessions", journals[0] ?? ""), "utf8");
+    expect(stderr + journal).not.toContain("wrong-key-123456");
+  });
+
+  test("an unknown model: the nearest names", async () => {
+    const env = await begin({ steps: [] });
+    const { code, stderr } = await runHermes(["run", "x", "--model", "claude-sonet-5-5"], { cwd: cwd(), env });
+    expect(code).toBe(1);
+    expect(stderr).toContain("anthropic/claude-sonnet-5-5");
+  });
+
+  test("a model the vendor does not have: which, and how to choose another", async () => {
+    const env = await begin({ steps: [] });
+    const { code, stderr } = await runHermes(["run", "x", "--model", "openai/nonsense-9"], { cwd: cwd(), env });
+    expect(code).toBe(1);
+    expect(stderr).toContain("nonsense-9");
+  });
+
+  test("no network: the address that does not answer", async () => {
+    const env = { ...(await begin({ steps: [] })), ANTHROPIC_BASE_URL: "http://127.0.0.1:9" };
+    const { code, stderr } = await runHermes(["run", "x"], { cwd: cwd(), env });
+    expect(code).toBe(1);
+    expect(stderr).toContain("127.0.0.1:9");
+  });
+
+  test.each([
+    [["run"], 2, /no task/],
+    [["walk"], 2, /no command "walk"/],
+    [["run", "x", "--bogus"], 2, /bogus/],
+    [["show"], 2, /which session/],
+    [["show", "nope"], 1, /nope/],
+    [["run", "x", "--cwd", "/does/not/exist"], 1, /no folder/],
+    [["run", "x", "--allow", "shell("], 1, /malformed/],
+  ] as const)("%j", async (args, exit, said) => {
+    const env = await begin({ steps: [] });
+    const { code, stderr } = await runHermes(args, { cwd: cwd(), env });
+    expect([code, stderr]).toEqual([exit, expect.stringMatching(said)]);
+  });
+});
+
+test("help and version", async () => {
+  const env = await begin({ steps: [] });
+  expect(await runHermes(["--help"], { cwd: cwd(), env })).toMatchObject({
+    code: 0,
+    stdout: expect.stringContaining("hermes run"),
+  });
+  expect((await runHermes(["--version"], { cwd: cwd(), env })).stdout).toMatch(/^\d+\.\d+\.\d+\n$/);
+});
