@@ -24,7 +24,7 @@ const ignored = new Set([".git", "node_modules"]);
 export async function prepareSample(): Promise<PreparedSample> {
   const source = path.join(root, "sample");
   // The temporary folder may be shared, so the name holds the user and a folder of somebody else is not entered.
-  const folder = path.join(os.tmpdir(), `hermes-sample-${os.userInfo().username.replace(/\W/g, "_")}`);
+  const folder = path.join(os.tmpdir(), `hermes-sample-${userName()}`);
   const stat = await fs.lstat(folder).catch(() => undefined);
   if (stat === undefined) {
     await copySample(source, folder);
@@ -41,6 +41,15 @@ export async function prepareSample(): Promise<PreparedSample> {
   await fs.rename(folder, kept);
   await copySample(source, folder);
   return { folder, kept };
+}
+
+/** The user's name for a file name; a user id without a name, as in some containers, is used as it is. */
+function userName(): string {
+  try {
+    return os.userInfo().username.replace(/\W/g, "_");
+  } catch {
+    return String(process.getuid?.() ?? "user");
+  }
 }
 
 /** Copies the sample and, where git is installed, commits it, so that the editor shows what the agent changes. */
