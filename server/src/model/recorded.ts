@@ -27,7 +27,7 @@ export interface RecorderDeps {
 
 /**
  * Records the first conversation that passes through, up to its last whole answer. Vendors' own forms of blocks are left
- * out: they may hold encrypted text, and no API is sent a recording's blocks in that form.
+ * out, because they may hold encrypted text and no API is sent a recording's blocks in that form; so are their call ids.
  */
 export function withRecording(deps: RecorderDeps): ProviderDecorator {
   let recorded: string | undefined;
@@ -40,7 +40,11 @@ export function withRecording(deps: RecorderDeps): ProviderDecorator {
       const lines: RecordingLine[] = [];
       for await (const event of next.stream(request, signal)) {
         if (event.type !== "retry" && !isOpaque(event))
-          lines.push({ type: "event", atMs: deps.clock.now() - startedAt, event: withoutWire(event) });
+          lines.push({
+            type: "event",
+            atMs: deps.clock.now() - startedAt,
+            event: withCallId(withoutWire(event), "call"),
+          });
         if (event.type === "done" && recorded === prompt) {
           const step = answersSoFar(request.messages);
           if (step === 0) write({ type: "recording", version: 1, model: request.model.id, prompt });
@@ -72,7 +76,7 @@ export function createRecordedProvider(recording: Recording, deps: PlayDeps): Pr
     async *stream(request, signal) {
       const wait = (ms: number) => pause(deps, ms, signal);
       await wait(pace.firstMs);
-      for (const event of answerTo(recording, request)) {
+      for (const event of joined(answerTo(recording, request))) {
         for (const piece of toPieces(event)) {
           await wait(piece.ms);
           yield piece.event;
@@ -123,12 +127,30 @@ function say(text: string): readonly RecordedEvent[] {
 
 /** The same step may be played twice in a session, and the ids of its calls must differ then. */
 function withFreshIds(events: readonly RecordedEvent[], messages: readonly ModelMessage[]): readonly RecordedEvent[] {
-  const fresh = (index: number) => `recorded_${messages.length}_${index}` as CallId;
-  return events.map((event) => {
-    if (event.type === "tool_call_delta") return { ...event, callId: fresh(event.index) };
-    if (event.type !== "block_done" || event.block.part.type !== "tool_call") return event;
-    return { ...event, block: { part: { ...event.block.part, callId: fresh(event.index) } } };
-  });
+  return events.map((event) => withCallId(event, `recorded_${messages.length}`));
+}
+
+/** The event with the id of its call made of a prefix and its block's index. */
+function withCallId(event: RecordedEvent, prefix: string): RecordedEvent {
+  if (event.type === "tool_call_delta") return { ...event, callId: `${prefix}_${event.index}` as CallId };
+  if (event.type !== "block_done" || event.block.part.type !== "tool_call") return event;
+  return { ...event, block: { part: { ...event.block.part, callId: `${prefix}_${event.index}` as CallId } } };
+}
+
+/** Events with the deltas of one block put together: a recorded delta may end inside a word. */
+function joined(events: readonly RecordedEvent[]): readonly RecordedEvent[] {
+  const all: RecordedEvent[] = [];
+  for (const event of events) {
+    const last = all.at(-1);
+    if (
+      (event.type === "text_delta" || event.type === "thinking_delta") &&
+      last?.type === event.type &&
+      last.index === event.index
+    )
+      all[all.length - 1] = { ...last, text: last.text + event.text };
+    else all.push(event);
+  }
+  return all;
 }
 
 /** One event, and how long to wait before it. */
@@ -148,8 +170,10 @@ function toPieces(event: RecordedEvent): readonly Piece[] {
       return parts.map((json) => ({ ms: pace.argumentMs, event: { ...event, json } }));
     }
     case "block_done":
-    case "done":
       return [{ ms: 0, event }];
+    case "done":
+      // The recorded tokens were paid for once; playing uses none.
+      return [{ ms: 0, event: { ...event, usage: noUsage } }];
     default:
       return assertNever(event);
   }
