@@ -23,6 +23,9 @@ export interface Conversation {
   readonly script: Script;
   readonly firstUser: string;
   readonly cacheKey: string | undefined;
+  /** Ids of the calls it was sent, and what it was told last: a request that holds them is of this conversation. */
+  readonly callIds: Set<string>;
+  lastText: string;
   /** The newest request that a step answered. */
   last: RecordedRequest | undefined;
 }
@@ -51,7 +54,15 @@ export class Conversations {
     const key = `${prefix}/${named ?? view.cacheKey ?? digest(view.firstUser).slice(0, 12)}`;
     const known = this.#all.get(key) ?? this.#continued(script, view, headers);
     if (known) return known;
-    const made = { key, script, firstUser: view.firstUser, cacheKey: view.cacheKey, last: undefined };
+    const made = {
+      key,
+      script,
+      firstUser: view.firstUser,
+      cacheKey: view.cacheKey,
+      callIds: new Set<string>(),
+      lastText: "",
+      last: undefined,
+    };
     this.#all.set(key, made);
     return made;
   }
@@ -61,8 +72,20 @@ export class Conversations {
     const ofScript = [...this.#all.values()].filter((conversation) => conversation.script === script).reverse();
     if (headers["x-hermes-compacted"] === "1") return ofScript[0];
     if (!view.turns.some((turn) => turn.role === "assistant")) return undefined;
-    return ofScript.find((conversation) => conversation.firstUser === view.firstUser);
+    const calls = view.turns.flatMap((turn) => (turn.role === "assistant" ? turn.calls : []));
+    const text = view.turns.findLast((turn) => turn.role === "assistant")?.text ?? "";
+    return (
+      ofScript.find((conversation) => calls.some((call) => conversation.callIds.has(call.id))) ??
+      ofScript.find((conversation) => conversation.firstUser === view.firstUser) ??
+      ofScript.find((conversation) => text !== "" && conversation.lastText === text)
+    );
   }
+}
+
+/** Notes what a conversation is about to be told. */
+export function noteAnswer(conversation: Conversation, answer: Answer): void {
+  for (const block of answer.blocks) if (block.type === "call") conversation.callIds.add(block.callId);
+  conversation.lastText = answer.blocks.map((block) => (block.type === "text" ? block.text : "")).join("");
 }
 
 /** Which step answers `view`, and how many attempts at it came before. */

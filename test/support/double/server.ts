@@ -12,7 +12,7 @@ import { type Answer, buildAnswer } from "./answer.ts";
 import { anthropicWire } from "./anthropicWire.ts";
 import { chatWire } from "./chatWire.ts";
 import { control } from "./control.ts";
-import { Conversations, placeRequest } from "./conversations.ts";
+import { Conversations, noteAnswer, placeRequest } from "./conversations.ts";
 import { diagnose } from "./diagnostics.ts";
 import { Gates } from "./gates.ts";
 import { checkRequest, type Violation } from "./invariants.ts";
@@ -231,6 +231,7 @@ export class ModelDouble implements AsyncDisposable {
     }
     const failure = faults.find((fault) => fault.kind === "http");
     if (failure) return this.#fail(record, response, failure);
+    noteAnswer(conversation, answer);
     const spoiled = faults.some((fault) => fault.kind === "garbage" || fault.kind === "order");
     await this.#play(record, step, answer, share, { response, signal: left.signal, spoiled });
   }
@@ -291,12 +292,7 @@ export class ModelDouble implements AsyncDisposable {
     if (record.outcome === "pending") this.#finish(record, 200, spoiled && ending === "complete" ? "fault" : ending);
   }
 
-  async #warm(
-    record: RecordedRequest,
-    share: CacheShare,
-    _response: ServerResponse,
-    _signal: AbortSignal,
-  ): Promise<void> {
+  async #warm(record: RecordedRequest, share: CacheShare, stage: Stage): Promise<void> {
     const step = readStep({ stop: record.api === "anthropic" ? "max_tokens" : "end_turn" }, record);
     record.aside = true;
     await this.#play(record, step, buildAnswer(step, record.api, `warm/${record.ordinal}`, []), share, stage);
