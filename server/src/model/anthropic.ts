@@ -56,34 +56,10 @@ async function* ask(
       "There is no key for Anthropic. Set one with “Hermes: Set API Key” or in ANTHROPIC_API_KEY.",
       { kind: "auth" },
     );
-  const events = await send(request, endpoint, baseURL, connection);
+  const { sendMessages } = await import("./anthropicSdk.ts");
+  const target = { apiKey: endpoint.secret ?? "none", baseURL };
+  const events = await sendMessages(target, toAnthropicRequest(request), connection);
   yield* new Answer(endpoint).read(events, connection.finishing);
-}
-
-/**
- * Only the client's base and the one resource are imported, by subpath: half the start-up time of the package's main
- * entry. The SDK must not read credentials from the environment, log (standard output carries the protocol) or retry.
- */
-async function send(
-  request: ModelRequest,
-  endpoint: Endpoint,
-  baseURL: string,
-  connection: Connection,
-): Promise<AsyncIterable<RawMessageStreamEvent>> {
-  const [{ BaseAnthropic }, { Messages }] = await Promise.all([
-    import("@anthropic-ai/sdk/client"),
-    import("@anthropic-ai/sdk/resources/messages/messages"),
-  ]);
-  const client = new BaseAnthropic({
-    apiKey: endpoint.secret ?? "none",
-    baseURL,
-    maxRetries: 0,
-    timeout: 2 ** 31 - 1,
-    logLevel: "off",
-    openTelemetry: false,
-    fetch: connection.fetch,
-  });
-  return new Messages(client).create(toAnthropicRequest(request), { signal: connection.signal });
 }
 
 interface OpenBlock {
