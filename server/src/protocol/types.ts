@@ -360,14 +360,3 @@ export interface SessionSummary {
   /** The text around a hit, when the list was asked with a query. */
   readonly snippet?: string;
 }
-
-/** A file changed in a session, as the panel lists it. */
-export interface ChangedFile {
-  readonly uri: string;
-  /** Path relative to the workspace, for people. */
-  readonly path: string;
-  readonly turnId: TurnId;
-  readonly addedLines: number;
-  readonly removedLines: number;
-  readonly status: "added" | "modified" | "deleted";
-}

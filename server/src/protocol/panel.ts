@@ -1,0 +1,79 @@
+/**
+ * What the panel's page and the extension say to each other: two unions, one for each direction.
+ *
+ * Not here: JSON-RPC (`methods.ts`). Types only, so that the page shares nothing of the extension. Easily got wrong: the
+ * page can be destroyed at any time, so it holds nothing but drafts; after `ready` it is told everything again.
+ */
+import type {
+  ApprovalChoice,
+  CallId,
+  CredentialName,
+  Failure,
+  FileChange,
+  ModelChoice,
+  SessionDelta,
+  SessionEvent,
+  SessionId,
+  SessionSummary,
+  SessionUpdate,
+  TurnId,
+} from "./types.ts";
+
+/** Something in the editor that goes with a prompt, as a chip shows it. */
+export interface ReferenceChip {
+  readonly id: string;
+  /** For example `src/parse.ts:10-24`. */
+  readonly label: string;
+  readonly kind: "selection" | "file";
+  /** False for what is only offered: the active editor, until the user adds it. */
+  readonly included: boolean;
+}
+
+/** How the host process is. */
+export type HostState = "starting" | "running" | "restarting" | "stopped" | "no_folder";
+
+/** What an error offers to do. */
+export type PanelAction = "set_api_key" | "try_again" | "show_log" | "restart_host" | "open_folder";
+
+/** From the extension to the page. */
+export type ToPanel =
+  /** The workspace; `root` is its URI, from which paths are shortened. */
+  | { readonly type: "workspace"; readonly name: string; readonly root: string | undefined; readonly trusted: boolean }
+  | { readonly type: "host"; readonly state: HostState; readonly message?: string }
+  | { readonly type: "models"; readonly models: readonly ModelChoice[]; readonly selected: string }
+  /** The whole state of the session to show; without an id, the empty state. */
+  | {
+      readonly type: "session";
+      readonly sessionId: SessionId | undefined;
+      readonly events: readonly SessionEvent[];
+      readonly live: readonly SessionDelta[];
+    }
+  | { readonly type: "updates"; readonly sessionId: SessionId; readonly updates: readonly SessionUpdate[] }
+  | { readonly type: "sessions"; readonly query: string; readonly sessions: readonly SessionSummary[] }
+  | { readonly type: "references"; readonly chips: readonly ReferenceChip[] }
+  /** What the user asked for could not be done. */
+  | { readonly type: "failed"; readonly failure: Failure; readonly action?: PanelAction }
+  /** Something the user should know that is not part of the session, such as a restart. */
+  | { readonly type: "notice"; readonly message: string }
+  /** Put the cursor into the prompt box. */
+  | { readonly type: "focus" };
+
+/** From the page to the extension. */
+export type FromPanel =
+  | { readonly type: "ready" }
+  | { readonly type: "submit"; readonly text: string }
+  | { readonly type: "try_again"; readonly turnId: TurnId }
+  | { readonly type: "stop" }
+  | { readonly type: "new_session" }
+  | { readonly type: "open_session"; readonly sessionId: SessionId }
+  | { readonly type: "list_sessions"; readonly query: string }
+  | { readonly type: "select_model"; readonly model: string }
+  | { readonly type: "set_api_key"; readonly name?: CredentialName; readonly model?: string }
+  | { readonly type: "answer"; readonly callId: CallId; readonly choice: ApprovalChoice }
+  | { readonly type: "undo"; readonly turnId: TurnId }
+  | { readonly type: "open_diff"; readonly change: FileChange }
+  | { readonly type: "open_all_diffs"; readonly changes: readonly FileChange[] }
+  /** `path` is a URI or a path relative to the workspace; the line counts from 1. */
+  | { readonly type: "open_file"; readonly path: string; readonly line?: number }
+  | { readonly type: "toggle_reference"; readonly id: string }
+  | { readonly type: "do"; readonly action: PanelAction };
