@@ -9,8 +9,10 @@ import { RequestError } from "../base/errors.ts";
 import type { ModelSpec, Usage } from "../protocol/types.ts";
 import rows from "./catalog.json" with { type: "json" };
 
-/** The models that come with Hermes, in the picker's order; the first of each provider is its default. */
-// The test of this module holds the file to the schema that users' additions must pass.
+/**
+ * The models that come with Hermes, in the picker's order; the first of each provider is its default. The test of this
+ * module holds the file to the schema that users' additions must pass.
+ */
 export const catalog: readonly ModelSpec[] = rows.models as readonly ModelSpec[];
 
 /** Local servers by the provider part of their models' ids, with the base URL of their usual port. */
