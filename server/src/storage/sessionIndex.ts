@@ -17,7 +17,7 @@ import { errorCode, messageOf } from "../base/errors.ts";
 import { log } from "../base/trace.ts";
 import type { SessionId, SessionSummary } from "../protocol/types.ts";
 import { writeFileDurably } from "./durableFile.ts";
-import { journalStart, scanJournal } from "./journalFile.ts";
+import { type JournalPosition, journalStart, scanJournal } from "./journalFile.ts";
 import type { SessionQuery } from "./store.ts";
 import { emptySummary, findTerms, type Summarized, searchTerms, summarize } from "./summary.ts";
 
@@ -44,14 +44,14 @@ const indexVersion = 1;
 /** Journal bytes read since the index was last stored after which it is stored again at once. */
 const saveAfterBytes = 4 * 1024 * 1024;
 /** Characters of text in the whole index; of the oldest sessions beyond it only the beginning is kept. */
-const maxIndexedLength = 64_000_000;
+const maxIndexedLength = 24_000_000;
 const shortenedLength = 2_000;
 /** Files looked at side by side. */
 const statConcurrency = 64;
 
 const schema = `
   CREATE TABLE sessions (
-    id TEXT PRIMARY KEY, ino REAL, mtime REAL, size INTEGER, offset INTEGER, seq INTEGER,
+    id TEXT PRIMARY KEY, mtime REAL, size INTEGER, offset INTEGER, seq INTEGER, mark TEXT,
     title TEXT, cwd TEXT, created INTEGER, updated INTEGER, turns INTEGER
   );
   CREATE INDEX byTime ON sessions (updated DESC, id DESC);
@@ -100,7 +100,9 @@ export function createSessionIndex(deps: SessionIndexDeps): SessionIndex {
 
 interface OpenIndex {
   readonly database: Database;
-  /** Journal bytes whose content is not in the stored file yet; -1 when the stored file is current. */
+  /** Whether the stored file lacks something. */
+  changed: boolean;
+  /** Journal bytes read since it was stored. */
   unsavedBytes: number;
 }
 
@@ -116,7 +118,7 @@ async function openIndex(deps: SessionIndexDeps): Promise<OpenIndex> {
     try {
       const version = database.exec("PRAGMA user_version")[0]?.values[0]?.[0];
       const check = database.exec("PRAGMA quick_check(1)")[0]?.values[0]?.[0];
-      if (version === indexVersion && check === "ok") return { database, unsavedBytes: -1 };
+      if (version === indexVersion && check === "ok") return { database, changed: false, unsavedBytes: 0 };
     } catch {
       // Not a database, or one cut in the middle: told below with the rest.
     }
@@ -130,7 +132,7 @@ async function emptyIndex(deps: SessionIndexDeps): Promise<OpenIndex> {
   const sqlite = await loadSqlite(deps.locateWasm ?? findWasm);
   const database = new sqlite.Database();
   database.run(schema);
-  return { database, unsavedBytes: 0 };
+  return { database, changed: true, unsavedBytes: 0 };
 }
 
 async function loadSqlite(locateWasm: () => string) {
@@ -154,41 +156,39 @@ function findWasm(): string {
 }
 
 /** A journal as the index last saw it. */
-interface IndexedJournal {
-  readonly ino: number;
+interface IndexedJournal extends JournalPosition {
+  /** Milliseconds since the epoch. */
   readonly mtime: number;
   readonly size: number;
-  readonly offset: number;
-  readonly seq: number;
+  /** The last bytes before `offset`, by which a file that was put in the journal's place is told from one that grew. */
+  readonly mark: string;
 }
 
 /** A journal as it is on disk. */
-type FileState = Pick<IndexedJournal, "ino" | "mtime" | "size">;
+type FileState = Pick<IndexedJournal, "mtime" | "size">;
 
 async function refresh(index: OpenIndex, { sessionsFolder, path }: SessionIndexDeps): Promise<void> {
   const { database } = index;
   const present = await statJournals(sessionsFolder);
   const known = new Map(
-    rowsOf(database, "SELECT id, ino, mtime, size, offset, seq FROM sessions").map(
-      ([id, ino, mtime, size, offset, seq]) => [
+    rowsOf(database, "SELECT id, mtime, size, offset, seq, mark FROM sessions").map(
+      ([id, mtime, size, offset, seq, mark]): [string, IndexedJournal] => [
         String(id),
-        { ino: Number(ino), mtime: Number(mtime), size: Number(size), offset: Number(offset), seq: Number(seq) },
+        { mtime: Number(mtime), size: Number(size), offset: Number(offset), seq: Number(seq), mark: String(mark) },
       ],
     ),
   );
-  for (const id of known.keys()) {
-    if (present.has(id)) continue;
-    remove(database, id);
-    index.unsavedBytes = Math.max(index.unsavedBytes, 0);
-  }
-  let readBytes = -1;
-  for (const [id, file] of present) {
+  const gone = [...known.keys()].filter((id) => !present.has(id));
+  for (const id of gone) remove(database, id);
+  const changed = [...present].filter(([id, { size, mtime }]) => {
     const seen = known.get(id);
-    if (seen && seen.size === file.size && seen.mtime === file.mtime && seen.ino === file.ino) continue;
-    readBytes = Math.max(readBytes, 0) + (await readOn(database, join(sessionsFolder, `${id}.jsonl`), id, file, seen));
+    return seen?.size !== size || seen.mtime !== mtime;
+  });
+  if (gone.length + changed.length === 0) return;
+  index.changed = true;
+  for (const [id, file] of changed) {
+    index.unsavedBytes += await readOn(database, join(sessionsFolder, `${id}.jsonl`), id, file, known.get(id));
   }
-  if (readBytes < 0) return;
-  index.unsavedBytes = Math.max(index.unsavedBytes, 0) + readBytes;
   shortenOldest(database);
   if (index.unsavedBytes >= saveAfterBytes) await save(index, path);
 }
@@ -205,7 +205,7 @@ async function statJournals(folder: string): Promise<ReadonlyMap<string, FileSta
     const states = await Promise.all(some.map((id) => stat(join(folder, `${id}.jsonl`)).catch(() => undefined)));
     states.forEach((state, i) => {
       const id = some[i];
-      if (state && id !== undefined) present.set(id, { ino: state.ino, mtime: state.mtimeMs, size: state.size });
+      if (state?.isFile() && id !== undefined) present.set(id, { mtime: state.mtimeMs, size: state.size });
     });
   }
   return present;
@@ -219,27 +219,34 @@ async function readOn(
   file: FileState,
   seen: IndexedJournal | undefined,
 ): Promise<number> {
-  const grown = seen && seen.ino === file.ino && file.size > seen.size ? seen : undefined;
-  const from = grown ?? journalStart;
-  let handle: FileHandle;
+  let handle: FileHandle | undefined;
   try {
     handle = await open(path, "r");
-  } catch (error) {
-    log("warn", `The session ${id} is missing from the list: ${messageOf(error)}`);
-    return 0;
-  }
-  try {
+    const grown = seen && file.size > seen.size && (await markAt(handle, seen.offset)) === seen.mark ? seen : undefined;
+    const from = grown ?? journalStart;
     let summarized = grown ? summarizedOf(database, id) : emptySummary(id as SessionId);
-    const scan = await scanJournal(handle, from, ({ events }) => {
+    const { seq, offset, size } = await scanJournal(handle, from, ({ events }) => {
       summarized = events.reduce(summarizeLeniently, summarized);
     });
-    const after = await handle.stat();
-    const current = { ino: after.ino, mtime: after.mtimeMs, size: scan.size, offset: scan.offset, seq: scan.seq };
-    store(database, summarized, current);
-    return scan.size - from.offset;
+    const mark = await markAt(handle, offset);
+    const { mtimeMs } = await handle.stat();
+    store(database, summarized, { seq, offset, size, mark, mtime: mtimeMs });
+    return size - from.offset;
+  } catch (error) {
+    if (errorCode(error) === undefined) throw error;
+    log("warn", `The session ${id} could not be read for the list: ${messageOf(error)}`);
+    return 0;
   } finally {
-    await handle.close();
+    await handle?.close();
   }
+}
+
+const markBytes = 64;
+
+async function markAt(handle: FileHandle, offset: number): Promise<string> {
+  const length = Math.min(markBytes, offset);
+  const { buffer, bytesRead } = await handle.read(Buffer.alloc(length), 0, length, offset - length);
+  return buffer.toString("hex", 0, bytesRead);
 }
 
 /** An event of a known type in an unknown shape, from a newer version, must not hide every session from the list. */
@@ -253,9 +260,9 @@ function summarizeLeniently(before: Summarized, event: Parameters<typeof summari
 
 function store(database: Database, { summary, text }: Summarized, journal: IndexedJournal): void {
   const { sessionId, title, cwd, createdAt, updatedAt, turns } = summary;
-  const { ino, mtime, size, offset, seq } = journal;
+  const { mtime, size, offset, seq, mark } = journal;
   database.run("INSERT OR REPLACE INTO sessions VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", [
-    ...[sessionId, ino, mtime, size, offset, seq],
+    ...[sessionId, mtime, size, offset, seq, mark],
     ...[title, cwd, createdAt, updatedAt, turns],
   ]);
   database.run("INSERT OR REPLACE INTO texts VALUES (?, ?)", [sessionId, text]);
@@ -345,10 +352,11 @@ function rowsOf(database: Database, sql: string, values: SqlValue[] = []): reado
 
 /** Stores the index if it has changed; a failure costs time at the next start, nothing else. */
 async function save(index: OpenIndex, path: string): Promise<void> {
-  if (index.unsavedBytes < 0) return;
+  if (!index.changed) return;
   try {
     await writeFileDurably(path, index.database.export());
-    index.unsavedBytes = -1;
+    index.changed = false;
+    index.unsavedBytes = 0;
   } catch (error) {
     log("warn", `The session index could not be stored; it is built again next time: ${messageOf(error)}`);
   }

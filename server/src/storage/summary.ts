@@ -15,7 +15,7 @@ export interface Summarized {
 }
 
 /** Characters of one session that can be found; what is said after them is not searched. */
-export const maxTextLength = 200_000;
+export const maxTextLength = 100_000;
 
 const maxTitleLength = 80;
 const maxTerms = 20;

@@ -6,6 +6,7 @@
 import { appendFile, mkdtemp, readdir, readFile, rm, stat, truncate, utimes, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
+import { zstdCompressSync } from "node:zlib";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { SessionEventBody, SessionId } from "../../../server/src/protocol/types.ts";
 import { createJournalStore, type JournalStoreDeps } from "../../../server/src/storage/journal.ts";
@@ -119,11 +120,15 @@ describe("damage", () => {
     });
   });
 
-  test("of a stored text is noticed, and told as such", async () => {
+  test.each<[string, (packed: Buffer) => Uint8Array]>([
+    ["flipped bytes", (packed) => packed.fill(1, 6)],
+    ["a missing end", (packed) => packed.subarray(0, -3)],
+    ["another text", () => zstdCompressSync("another text")],
+  ])("of a stored text by %s is noticed, and told as such", async (_, spoil) => {
     const store = openStore();
     const blob = await store.putBlob(Buffer.from("some text"));
     const file = join(dir, "blobs", blob.slice(0, 2), blob.slice(2));
-    await writeFile(file, (await readFile(file)).fill(1, 6));
+    await writeFile(file, spoil(await readFile(file)));
     await expect(store.getBlob(blob)).rejects.toMatchObject({ code: "damaged_blob" });
   });
 });
