@@ -96,5 +96,5 @@ export async function startFront(options: FrontOptions): Promise<Front> {
 function hasToken(cookie: string | undefined, token: string): boolean {
   const given = /(?:^|;\s*)vscode-tkn=([^;]*)/.exec(cookie ?? "")?.[1] ?? "";
   const digest = (text: string) => createHash("sha256").update(text).digest();
-  return timingSafeEqual(digest(decodeURIComponent(given)), digest(token));
+  return timingSafeEqual(digest(given), digest(token));
 }

@@ -9,9 +9,6 @@ import fs from "node:fs";
 
 const running = new Set<ChildProcess>();
 
-/** How long a program may take to end after a polite signal, in ms. */
-const graceMs = 3000;
-
 /** Starts a program in its own process group; it is ended with this process at the latest. */
 export function startProcess(command: string, args: readonly string[], options: SpawnOptions): ChildProcess {
   const child = spawn(command, args, { ...options, detached: process.platform !== "win32" });
@@ -20,8 +17,8 @@ export function startProcess(command: string, args: readonly string[], options: 
   return child;
 }
 
-/** Ends a program and everything below it: politely first, then by force after three seconds. Resolves when it is gone. */
-export async function stopProcess(child: ChildProcess): Promise<void> {
+/** Ends a program and everything below it: politely first, after `graceMs` by force. Resolves when all have ended. */
+export async function stopProcess(child: ChildProcess, graceMs = 3000): Promise<void> {
   const { pid } = child;
   if (pid === undefined) return;
   const tree = [pid, ...descendants(pid)];
@@ -34,7 +31,7 @@ export async function stopProcess(child: ChildProcess): Promise<void> {
 
 /** Ends everything that `startProcess` started and that still runs. */
 export async function stopAllProcesses(): Promise<void> {
-  await Promise.all([...running].map(stopProcess));
+  await Promise.all([...running].map((child) => stopProcess(child)));
 }
 
 /**
