@@ -27,8 +27,8 @@ export interface AtomicWrite {
  */
 export async function atomicWrite(write: AtomicWrite): Promise<boolean> {
   const folder = dirname(write.path);
-  await mkdir(folder, { recursive: true });
-  const temp = join(folder, `.${basename(write.path).slice(0, 100)}.${write.id}.hermes-tmp`);
+  await makeFolders(folder);
+  const temp = join(folder, `.${basename(write.path).slice(0, 40).toWellFormed()}.${write.id}.hermes-tmp`);
   try {
     await writeTemp(temp, write);
     if (!(await write.check())) return false;
@@ -39,6 +39,25 @@ export async function atomicWrite(write: AtomicWrite): Promise<boolean> {
   }
   await flushFolder(folder);
   return true;
+}
+
+/** Not `mkdir` with `recursive`: as of Node 24 that never returns where the system denies that a parent exists (`/proc`). */
+async function makeFolders(folder: string): Promise<void> {
+  try {
+    await mkdir(folder);
+  } catch (error) {
+    const code = errorCode(error);
+    const isFolder = await stat(folder).then(
+      (stats) => stats.isDirectory(),
+      () => false,
+    );
+    if (isFolder) return;
+    if (code !== "ENOENT" || dirname(folder) === folder) throw error;
+    await makeFolders(dirname(folder));
+    await mkdir(folder).catch((again: unknown) => {
+      if (errorCode(again) !== "EEXIST") throw again;
+    });
+  }
 }
 
 async function writeTemp(temp: string, { bytes, keep }: AtomicWrite): Promise<void> {

@@ -18,7 +18,7 @@ import { type LocatedPath, locate } from "./paths.ts";
 import { createQueues } from "./queues.ts";
 import { findRipgrep, type RipgrepSearch, searchWithRipgrep } from "./ripgrep.ts";
 import { runShell, type ShellEnvironment } from "./shellProcess.ts";
-import { encode, maxTextBytes, readTextFile, versionOf } from "./textFile.ts";
+import { encode, maxTextBytes, readTextFile, refuseReadOnly, versionOf } from "./textFile.ts";
 import type { FileText, ResolvedPath, SwapOutcome, TextSearch, Version, Workspace } from "./workspace.ts";
 
 /** What a disk workspace may spend. */
@@ -115,7 +115,7 @@ export function createDiskWorkspace(deps: DiskDeps): Workspace & TextSearch {
   ): Promise<SwapOutcome> {
     const before = await readIfThere(located, signal);
     if ((before?.version ?? null) !== change.version) return { applied: false, reason: "stale", current: before };
-    if (before) await refuseReadOnly(located);
+    if (before?.mode !== undefined) refuseReadOnly(located.path, before.mode);
     signal.throwIfAborted();
     try {
       const { text } = change;
@@ -255,16 +255,6 @@ async function exists(path: string): Promise<boolean> {
   return stat(path).then(
     () => true,
     () => false,
-  );
-}
-
-/** Judged by the mode: the superuser could write all the same, but the bits are the owner's word. */
-async function refuseReadOnly(located: LocatedPath): Promise<void> {
-  const { mode } = await stat(located.fsPath);
-  if ((mode & 0o222) !== 0) return;
-  throw new ToolError(
-    `${located.path} is read-only (mode ${(mode & 0o777).toString(8)}) and was left as it is. ` +
-      "If it should be changed, ask the user, or make it writable with chmod u+w first.",
   );
 }
 

@@ -13,6 +13,7 @@ import { type DocumentEdit, toDocumentEdits } from "./documentEdits.ts";
 import { matchesGlob } from "./ignore.ts";
 import { fromLf, lineStyleOf, sameButForEndings } from "./lineEndings.ts";
 import { createQueues } from "./queues.ts";
+import { refuseReadOnly } from "./textFile.ts";
 import type {
   FileText,
   SearchHit,
@@ -76,6 +77,7 @@ export function createEditorWorkspace(base: Workspace & TextSearch, port: Editor
       if (change.text === null || (file.source === "disk" && endingsDiffer(file.text, change.text))) {
         return base.swap(uri, change.version, change.text, signal);
       }
+      if (file.source === "disk" && file.mode !== undefined) refuseReadOnly(uri, file.mode);
       signal.throwIfAborted();
       const edits = toDocumentEdits(document.text, change.text);
       if (edits.length === 0) return { applied: true, file };

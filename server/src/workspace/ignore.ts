@@ -158,5 +158,5 @@ function expandBraces(glob: string): string[] {
     const after = pattern.slice(braces.index + whole.length);
     results.splice(i, 1, ...inner.split(",").map((part) => before + part + after));
   }
-  return results.length <= maxAlternatives ? results : [glob];
+  return results.length <= maxAlternatives ? [...new Set(results)] : [glob];
 }

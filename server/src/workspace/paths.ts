@@ -7,7 +7,7 @@
 import { lstat, readlink, realpath } from "node:fs/promises";
 import { basename, dirname, isAbsolute, join, relative, resolve, sep } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
-import { errorCode, ToolError } from "../base/errors.ts";
+import { errorCode, messageOf, ToolError } from "../base/errors.ts";
 
 /** A path in all the forms that the workspace needs. */
 export interface LocatedPath {
@@ -43,7 +43,7 @@ export function toAbsolutePath(root: string, input: string): string {
   return resolve(root, input);
 }
 
-/** Locates a path. `root` as given, `realRoot` with its links followed. Throws `ToolError` for links in a circle. */
+/** Locates a path. `root` as given, `realRoot` with its links followed. Throws `ToolError` for links in a circle and names that the system refuses. */
 export async function locate(root: string, realRoot: string, input: string): Promise<LocatedPath> {
   const absolute = toAbsolutePath(root, input);
   const fsPath = await followLinks(absolute, 0);
@@ -64,7 +64,12 @@ async function followLinks(path: string, links: number): Promise<string> {
     if (code === "ELOOP" || links > maxLinks) {
       throw new ToolError(`${path} is a symbolic link that leads in a circle.`, { cause: error });
     }
-    if (code !== "ENOENT" && code !== "ENOTDIR" && code !== "EACCES") throw error;
+    if (code === "ENAMETOOLONG") {
+      throw new ToolError("The path is too long for the file system. Choose a shorter one.", { cause: error });
+    }
+    if (code !== "ENOENT" && code !== "ENOTDIR" && code !== "EACCES") {
+      throw new ToolError(`${path} could not be looked up: ${messageOf(error)}.`, { cause: error });
+    }
   }
   const parent = dirname(path);
   if (parent === path) return path;

@@ -68,12 +68,13 @@ export function createHitCollector(
       for (let at = chunk.indexOf(0x0a); at !== -1; at = chunk.indexOf(0x0a, from)) {
         parts.push(chunk.subarray(from, at));
         from = at + 1;
-        const message = parseMessage(Buffer.concat(parts));
+        const message = bytes > maxMessageBytes ? parseCut(Buffer.concat(parts)) : parseMessage(Buffer.concat(parts));
         parts = [];
         bytes = 0;
         if (!(await take(message))) return false;
       }
-      // Of a message that is too long only its start is kept, and its latest chunk, where the line's number is.
+      if (from === chunk.length) return true;
+      // Of a message that is too long only its start is kept, and its latest chunks, where the line's number is.
       bytes += chunk.length - from;
       parts.push(chunk.subarray(from));
       if (bytes > maxMessageBytes && parts.length > 3) parts.splice(1, parts.length - 3);
@@ -89,7 +90,6 @@ export function createHitCollector(
 type Message = { readonly type: "begin"; readonly path: string } | ({ readonly type: "line" } & Line);
 
 function parseMessage(bytes: Buffer): Message | undefined {
-  if (bytes.length > maxMessageBytes) return parseCut(bytes);
   let message: RipgrepMessage;
   try {
     message = JSON.parse(bytes.toString("utf8"));

@@ -64,6 +64,18 @@ export function encode(text: string, name: string): Buffer {
   return Buffer.from(text, "utf8");
 }
 
+/**
+ * Throws `ToolError` for a file without a write bit. Judged by the mode: the superuser could write all the same, but the
+ * bits are the owner's word.
+ */
+export function refuseReadOnly(name: string, mode: number): void {
+  if ((mode & 0o222) !== 0) return;
+  throw new ToolError(
+    `${name} is read-only (mode ${(mode & 0o777).toString(8)}) and was left as it is. ` +
+      "If it should be changed, ask the user, or make it writable with chmod u+w first.",
+  );
+}
+
 function refuseSpecial(stats: { isDirectory(): boolean; isFile(): boolean }, name: string): void {
   if (stats.isDirectory()) throw new ToolError(`${name} is a folder. Use list to see what is in it.`);
   if (!stats.isFile()) throw new ToolError(`${name} is not a regular file (a device, pipe or socket); it is not read.`);
