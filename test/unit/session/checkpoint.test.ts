@@ -1,0 +1,201 @@
+/**
+ * Undo on a real folder: which bytes and permission bits are there afterwards, and what it says it did.
+ *
+ * Not here: how texts merge (`test/unit/workspace/merge.test.ts`). Easily got wrong: bytes are compared, not texts.
+ */
+import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import type { BlobId, FileChange, UndoneFile } from "../../../server/src/protocol/types.ts";
+import { undoTurn } from "../../../server/src/session/checkpoint.ts";
+import { createMemoryStore } from "../../../server/src/storage/memory.ts";
+import type { SessionStore } from "../../../server/src/storage/store.ts";
+import { createDiskWorkspace } from "../../../server/src/workspace/disk.ts";
+import type { Workspace } from "../../../server/src/workspace/workspace.ts";
+
+const { signal } = new AbortController();
+
+let folder: string;
+let store: SessionStore;
+let workspace: Workspace;
+
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), "hermes-undo-"));
+  await mkdir(join(folder, "root"));
+  store = createMemoryStore({ clock: { now: () => 1_000 } });
+  let ids = 0;
+  workspace = createDiskWorkspace({
+    root: join(folder, "root"),
+    outputDir: join(folder, "output"),
+    environment: {},
+    createId: () => `id${++ids}`,
+  });
+});
+
+afterEach(() => rm(folder, { recursive: true }));
+
+const at = (path: string) => join(folder, "root", path);
+const bytesOf = (path: string) => readFile(at(path), "latin1").catch(() => null);
+const blobOf = async (text: string | null): Promise<BlobId | null> =>
+  text === null ? null : store.putBlob(Buffer.from(text));
+
+async function put(path: string, text: string | null): Promise<void> {
+  if (text === null) await rm(at(path), { force: true });
+  else await writeFile(at(path), text);
+}
+
+/** What a turn records when it takes a file through `texts`, the first being the one before the turn. */
+async function changesOf(path: string, ...texts: readonly (string | null)[]): Promise<readonly FileChange[]> {
+  const { uri } = await workspace.resolve(path);
+  const images = await Promise.all(texts.map(blobOf));
+  return images.slice(1).map((after, i) => ({ uri, before: images[i] ?? null, after, addedLines: 0, removedLines: 0 }));
+}
+
+async function undo(changes: readonly FileChange[]): Promise<readonly UndoneFile["outcome"][]> {
+  const files = await undoTurn(changes, { store, workspace }, signal);
+  expect(files.map(({ uri }) => uri)).toEqual([...new Set(changes.map(({ uri }) => uri))]);
+  return files.map(({ outcome }) => outcome);
+}
+
+interface Case {
+  readonly name: string;
+  /** The file's texts: before the turn, then after each of its changes. `null` where there is no file. */
+  readonly turn: readonly (string | null)[];
+  readonly now: string | null;
+  readonly outcome: UndoneFile["outcome"];
+  readonly left: string | null;
+}
+
+const cases: readonly Case[] = [
+  { name: "a change", turn: ["a\n", "b\n"], now: "b\n", outcome: "restored", left: "a\n" },
+  { name: "several changes, to the first", turn: ["a", "b", "c", "d"], now: "d", outcome: "restored", left: "a" },
+  {
+    name: "a byte order mark and CRLF",
+    turn: ["\uFEFFa\r\n", "b\n"],
+    now: "b\n",
+    outcome: "restored",
+    left: "\uFEFFa\r\n",
+  },
+  { name: "a file made by the turn", turn: [null, "new"], now: "new", outcome: "restored", left: null },
+  { name: "a file deleted by the turn", turn: ["old", null], now: null, outcome: "restored", left: "old" },
+  { name: "a file made and deleted", turn: [null, "new", null], now: null, outcome: "unchanged", left: null },
+  { name: "an empty file", turn: ["", "full"], now: "full", outcome: "restored", left: "" },
+  { name: "what was undone by hand", turn: ["a", "b"], now: "a", outcome: "unchanged", left: "a" },
+  { name: "a new file that is gone already", turn: [null, "new"], now: null, outcome: "unchanged", left: null },
+  {
+    name: "a last change that was recorded and never written",
+    turn: ["a", "b", "c"],
+    now: "b",
+    outcome: "restored",
+    left: "a",
+  },
+  {
+    name: "a file that the user changed elsewhere",
+    turn: ["1\n2\n3\n4\n5\n", "1\nTWO\n3\n4\n5\n"],
+    now: "1\nTWO\n3\n4\nfive\n",
+    outcome: "merged",
+    left: "1\n2\n3\n4\nfive\n",
+  },
+  {
+    name: "a file that the user changed in the same line",
+    turn: ["1\n2\n3\n", "1\nTWO\n3\n"],
+    now: "1\nTwo!\n3\n",
+    outcome: "conflict",
+    left: "1\nTwo!\n3\n",
+  },
+  { name: "a changed file that the user deleted", turn: ["a", "b"], now: null, outcome: "conflict", left: null },
+  {
+    name: "a new file that the user changed",
+    turn: [null, "a\n"],
+    now: "a\nmine\n",
+    outcome: "conflict",
+    left: "a\nmine\n",
+  },
+  { name: "a deleted file that the user made anew", turn: ["a", null], now: "mine", outcome: "conflict", left: "mine" },
+  { name: "a file that is binary by now", turn: ["a", "b"], now: "\0\0", outcome: "conflict", left: "\0\0" },
+];
+
+test.each(cases)("undoing $name: $outcome", async ({ turn, now, outcome, left }) => {
+  await put("file.txt", now);
+  const changes = await changesOf("file.txt", ...turn);
+  expect(await undo(changes)).toEqual([outcome]);
+  expect(await bytesOf("file.txt")).toBe(left === null ? null : Buffer.from(left).toString("latin1"));
+  // Nothing but the file itself is left.
+  expect(await readdir(join(folder, "root"))).toEqual(left === null ? [] : ["file.txt"]);
+});
+
+test("files are undone in the order in which they were first changed, each by itself", async () => {
+  await Promise.all([put("a", "A2"), put("b", "mine"), put("c", "C1")]);
+  const [a, b, c] = [
+    await changesOf("a", "A0", "A1", "A2"),
+    await changesOf("b", "B0", "B1"),
+    await changesOf("c", "C0", "C1"),
+  ];
+  expect(await undo([...c, ...a.slice(0, 1), ...b, ...a.slice(1)])).toEqual(["restored", "restored", "conflict"]);
+  expect([await bytesOf("a"), await bytesOf("b"), await bytesOf("c")]).toEqual(["A0", "mine", "C0"]);
+});
+
+test.runIf(process.platform !== "win32")("permission bits are those from before the turn", async () => {
+  await put("changed.sh", "after");
+  await chmod(at("changed.sh"), 0o750);
+  const withMode = (changes: readonly FileChange[]) => changes.map((change) => ({ ...change, mode: 0o750 }));
+  const changed = withMode(await changesOf("changed.sh", "before", "after"));
+  const deleted = withMode(await changesOf("deleted.sh", "before", null));
+  expect(await undo([...changed, ...deleted])).toEqual(["restored", "restored"]);
+  for (const path of ["changed.sh", "deleted.sh"]) expect((await stat(at(path))).mode & 0o777).toBe(0o750);
+});
+
+describe("nothing is lost when", () => {
+  test("the file changes while it is undone: it is merged with that, too", async () => {
+    await put("file.txt", "1\nTWO\n3\n4\n");
+    const changes = await changesOf("file.txt", "1\n2\n3\n4\n", "1\nTWO\n3\n4\n");
+    const { swap } = workspace;
+    let typed = false;
+    workspace.swap = async (...args) => {
+      if (!typed) await put("file.txt", "1\nTWO\n3\n4\ntyped\n");
+      typed = true;
+      return swap(...args);
+    };
+    expect(await undo(changes)).toEqual(["merged"]);
+    expect(await bytesOf("file.txt")).toBe("1\n2\n3\n4\ntyped\n");
+  });
+
+  test("the file never holds still: it is left alone", async () => {
+    await put("file.txt", "b");
+    const changes = await changesOf("file.txt", "a", "b");
+    const { swap } = workspace;
+    let writes = 0;
+    workspace.swap = async (...args) => {
+      await put("file.txt", ++writes % 2 === 0 ? "b" : "b\n\nmore");
+      return swap(...args);
+    };
+    expect(await undo(changes)).toEqual(["conflict"]);
+    expect(await bytesOf("file.txt")).toMatch(/^b/);
+  });
+
+  test("a text from before the turn is not stored any more: no file is touched", async () => {
+    await Promise.all([put("a", "A1"), put("b", "B1")]);
+    const lost = (await changesOf("b", "B0", "B1")).map((change) => ({ ...change, before: "0".repeat(64) as BlobId }));
+    await expect(undo([...(await changesOf("a", "A0", "A1")), ...lost])).rejects.toMatchObject({
+      code: "unknown_blob",
+    });
+    expect([await bytesOf("a"), await bytesOf("b")]).toEqual(["A1", "B1"]);
+  });
+
+  test("the file may not be written: it is told as a conflict, the others are undone", async () => {
+    await Promise.all([put("locked", "L1"), put("free", "F1")]);
+    await chmod(at("locked"), 0o444);
+    const changes = [...(await changesOf("locked", "L0", "L1")), ...(await changesOf("free", "F0", "F1"))];
+    expect(await undo(changes)).toEqual(["conflict", "restored"]);
+    expect([await bytesOf("locked"), await bytesOf("free")]).toEqual(["L1", "F0"]);
+  });
+
+  test("it is stopped: it ends between two files", async () => {
+    await put("a", "A1");
+    const changes = await changesOf("a", "A0", "A1");
+    const stopped = AbortSignal.abort();
+    await expect(undoTurn(changes, { store, workspace }, stopped)).rejects.toMatchObject({ name: "AbortError" });
+    expect(await bytesOf("a")).toBe("A1");
+  });
+});
