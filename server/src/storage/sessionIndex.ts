@@ -117,8 +117,8 @@ async function openIndex(deps: SessionIndexDeps): Promise<OpenIndex> {
     const database = new sqlite.Database(bytes);
     try {
       const version = database.exec("PRAGMA user_version")[0]?.values[0]?.[0];
-      const check = database.exec("PRAGMA quick_check(1)")[0]?.values[0]?.[0];
-      if (version === indexVersion && check === "ok") return { database, changed: false, unsavedBytes: 0 };
+      // Damage further in shows when it is read, and then the index is built again as well.
+      if (version === indexVersion) return { database, changed: false, unsavedBytes: 0 };
     } catch {
       // Not a database, or one cut in the middle: told below with the rest.
     }
