@@ -23,6 +23,8 @@ export interface Conversation {
   readonly script: Script;
   readonly firstUser: string;
   readonly cacheKey: string | undefined;
+  /** The conversation of another script whose history this one began with. */
+  readonly parent: Conversation | undefined;
   /** Ids of the calls it was sent, and what it was told last: a request that holds them is of this conversation. */
   readonly callIds: Set<string>;
   lastText: string;
@@ -54,12 +56,13 @@ export class Conversations {
     const key = `${prefix}/${named ?? view.cacheKey ?? digest(view.firstUser).slice(0, 12)}`;
     const known = this.#all.get(key) ?? this.#continued(script, view, headers);
     if (known) return known;
-    const made = {
+    const made: Conversation = {
       key,
       script,
       firstUser: view.firstUser,
       cacheKey: view.cacheKey,
-      callIds: new Set<string>(),
+      parent: this.#continued(undefined, view, {}),
+      callIds: new Set(),
       lastText: "",
       last: undefined,
     };
@@ -67,9 +70,15 @@ export class Conversations {
     return made;
   }
 
-  /** A conversation that goes on under another key: after compaction, or because the client changed the key. */
-  #continued(script: Script, view: RequestView, headers: Readonly<Record<string, string>>): Conversation | undefined {
-    const ofScript = [...this.#all.values()].filter((conversation) => conversation.script === script).reverse();
+  /** A conversation (of this script, or of any) that goes on under another key: after compaction, or because the client changed the key. */
+  #continued(
+    script: Script | undefined,
+    view: RequestView,
+    headers: Readonly<Record<string, string>>,
+  ): Conversation | undefined {
+    const ofScript = [...this.#all.values()]
+      .filter((conversation) => !script || conversation.script === script)
+      .reverse();
     if (headers["x-hermes-compacted"] === "1") return ofScript[0];
     if (!view.turns.some((turn) => turn.role === "assistant")) return undefined;
     const calls = view.turns.flatMap((turn) => (turn.role === "assistant" ? turn.calls : []));

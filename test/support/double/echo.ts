@@ -19,7 +19,7 @@ export function recognise(view: RequestView, turn: AssistantTurn, memory: Memory
   const recent = memory.answers();
   const same = recent.some((item) => {
     if (item.api === view.api && isOpen(item) && startsWith(comparable(item.api, item.echo, memory), came)) return true;
-    const foreign = item.api !== view.api || item.request.view?.model !== view.model;
+    const foreign = item.api !== view.api || item.request.model !== view.model;
     return foreign && meansTheSame(item, turn, isOpen(item));
   });
   return same

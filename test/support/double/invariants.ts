@@ -52,6 +52,7 @@ export function checkRequest(
     ...(earlier && last ? checkAgainst(earlier, view, last, kept, tags) : []),
     ...(conversation && last ? checkKey(conversation, view) : []),
     ...(last ? checkRetry(last, record) : []),
+    ...(conversation && !last && !tags.compacted ? checkFork(conversation, view) : []),
   ];
 }
 
@@ -99,11 +100,7 @@ function checkAlone(json: JsonObject, view: RequestView, { strict }: CheckOption
   }
   const blank = view.turns.find((turn) => turn.text !== "" && turn.text.trim() === "");
   if (blank) out.push(found("I17", `Message ${blank.at} is nothing but white space.`));
-  const options = json.prompt_cache_options;
-  const marks = JSON.stringify(json).split('"prompt_cache_breakpoint":{').length - 1;
-  const most = isObject(options) && options.mode === "explicit" ? 4 : 3;
-  if (view.api !== "anthropic" && marks > most)
-    out.push(found("I14", `${marks} explicit breakpoints, of which only ${most} count.`));
+  if (view.api !== "anthropic") out.push(...checkBreakpoints(json));
   if (strict && view.api === "chat")
     for (const name of Object.keys(json))
       if (!chatFields.has(name)) out.push(found("chat-fields", `Compatible servers may refuse the field ${name}.`));
@@ -112,6 +109,13 @@ function checkAlone(json: JsonObject, view: RequestView, { strict }: CheckOption
     if (json.store !== false) out.push(found("store", "The request lets the vendor keep the conversation (store)."));
   }
   return out;
+}
+
+function checkBreakpoints(json: JsonObject): Found[] {
+  const options = json.prompt_cache_options;
+  const marks = JSON.stringify(json).split('"prompt_cache_breakpoint":{').length - 1;
+  const most = isObject(options) && options.mode === "explicit" ? 4 : 3;
+  return marks > most ? [found("I14", `${marks} explicit breakpoints, of which only ${most} count.`)] : [];
 }
 
 function checkAgainst(
@@ -224,6 +228,17 @@ function lastTail(last: RecordedRequest | undefined): number | undefined {
 function checkKey(conversation: Conversation, view: RequestView): Found[] {
   if (view.api === "anthropic" || view.cacheKey === conversation.cacheKey) return [];
   return [found("I14", `prompt_cache_key changed from ${String(conversation.cacheKey)} to ${String(view.cacheKey)}.`)];
+}
+
+/** A conversation that begins with another's history sends it verbatim, so that it reads that one's cache. */
+function checkFork(conversation: Conversation, view: RequestView): Found[] {
+  const parent = conversation.parent?.last?.view;
+  if (!parent || parent.api !== view.api || parent.model !== view.model) return [];
+  if (parent.tools.join() !== view.tools.join()) return [found("I11", "A fork has other tools than its parent.")];
+  if (parent.system.join() !== view.system.join()) return [found("I11", "A fork has another system prompt.")];
+  const kept = samePrefix(parent, view);
+  if (kept >= Math.min(parent.units.length, view.units.length - 1)) return [];
+  return [found("I11", `Message ${kept} of a fork differs: ${firstDifference(parent.units, view.units)}`)];
 }
 
 /** A second attempt with the same content has the same bytes. */

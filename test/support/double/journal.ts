@@ -31,9 +31,11 @@ export interface RecordedRequest {
   readonly headers: Readonly<Record<string, string>>;
   /** The raw bytes. */
   readonly body: Buffer;
-  /** The parsed body, where it is a JSON object. */
+  /** The parsed body, where it is a JSON object. Read anew from the bytes when memory was short. */
   readonly json: JsonObject | undefined;
   readonly view: RequestView | undefined;
+  /** The model asked for. */
+  readonly model: string;
   readonly receivedAt: number;
   conversation: string;
   /** Index of the step that answers, and how many times it was tried before. */
@@ -47,6 +49,18 @@ export interface RecordedRequest {
   endedAt: number | undefined;
   usage: DoubleUsage | undefined;
   messageId: string | undefined;
+}
+
+/** Makes `json` and `view` of a record: parsed on demand and held weakly, since bodies repeat all that came before. */
+export function lazily(parse: () => { json: JsonObject; view: RequestView } | undefined) {
+  let held: WeakRef<{ json: JsonObject; view: RequestView }> | undefined;
+  return () => {
+    const known = held?.deref();
+    if (known) return known;
+    const parsed = parse();
+    held = parsed && new WeakRef(parsed);
+    return parsed;
+  };
 }
 
 const secretHeaders = new Set(["authorization", "x-api-key", "api-key", "cookie", "proxy-authorization"]);

@@ -23,9 +23,7 @@ export interface Thought {
   readonly prefix: string;
 }
 
-const maxAnswers = 20_000;
-
-/** Bounded: the oldest answers are forgotten first. */
+/** Holds an answer as long as the server keeps its request; digests and signatures stay. */
 export class Memory {
   readonly #answers = new Map<string, Remembered>();
   readonly #thoughts = new Map<string, Thought>();
@@ -50,17 +48,20 @@ export class Memory {
     this.#echoes.add(digest(echoKey(sent.api, comparable(sent.api, echo, this))));
     const { view, json } = request;
     if (view && json) {
-      const prefix = prefixDigest(view, view.units.length);
+      const thinks = answer.blocks.some((block) => block.type === "thinking" || block.type === "redacted");
+      const prefix = thinks ? (prefixDigests(view).at(-1) ?? "") : "";
       for (const block of answer.blocks)
         if (block.type === "thinking" || block.type === "redacted")
           this.#thoughts.set(block.opaque, { text: block.type === "thinking" ? block.text : "", prefix });
       if (sent.api === "responses" && json.store !== false)
         this.#stored.set(answer.id, [...this.responsesItems(json), ...echo]);
     }
-    for (const oldest of this.#answers.keys()) {
-      if (this.#answers.size <= maxAnswers) break;
-      this.#answers.delete(oldest);
-    }
+  }
+
+  /** Lets go of an answer whose request is no longer kept. */
+  forget(id: string): void {
+    this.#answers.delete(id);
+    this.#stored.delete(id);
   }
 
   /** The answer of that message or response id. */
@@ -106,7 +107,9 @@ export class Memory {
   }
 }
 
-/** Digest of tools, system and the first `count` messages: what a thinking block is bound to. */
-export function prefixDigest(view: RequestView, count: number): string {
-  return digest(...view.tools, "system", ...view.system, "messages", ...view.units.slice(0, count));
+/** For each count of messages, the digest of tools, system and that many: what a thinking block after them is bound to. */
+export function prefixDigests(view: RequestView): string[] {
+  const digests = [digest(...view.tools, "system", ...view.system)];
+  for (const unit of view.units) digests.push(digest(digests.at(-1) ?? "", unit));
+  return digests;
 }

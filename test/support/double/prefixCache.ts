@@ -126,8 +126,18 @@ export interface PromptBlock {
   readonly marker: JsonObject | undefined;
 }
 
+const blocksOf = new WeakMap<JsonObject, readonly PromptBlock[]>();
+
 /** The blocks of a Messages request in render order, each with the cache marker it carries. */
-export function anthropicBlocks(body: JsonObject): PromptBlock[] {
+export function anthropicBlocks(body: JsonObject): readonly PromptBlock[] {
+  const known = blocksOf.get(body);
+  if (known) return known;
+  const blocks = renderBlocks(body);
+  blocksOf.set(body, blocks);
+  return blocks;
+}
+
+function renderBlocks(body: JsonObject): PromptBlock[] {
   const block = (kind: string, value: Json): PromptBlock => {
     const marker = isObject(value) && isObject(value.cache_control) ? value.cache_control : undefined;
     const text = strip(value);
@@ -151,13 +161,16 @@ export function anthropicBlocks(body: JsonObject): PromptBlock[] {
 
 /** What Anthropic would refuse about the cache markers of a request, in its words; `undefined` when they are legal. */
 export function anthropicMarkers(body: JsonObject): string | undefined {
-  const explicit = anthropicBlocks({ ...body, cache_control: null }).flatMap((block) => block.marker ?? []);
-  const automatic = body.cache_control;
-  const used = explicit.length + (isObject(automatic) ? 1 : 0);
+  const automatic = isObject(body.cache_control) ? body.cache_control : undefined;
+  const marked = anthropicBlocks(body).flatMap((block) => (block.marker ? [block.marker] : []));
+  const used = marked.filter((marker) => marker !== automatic).length + (automatic ? 1 : 0);
   if (used > 4) return `A maximum of 4 blocks with cache_control may be provided. Found ${used}.`;
-  const ttls = anthropicBlocks(body).flatMap((block) => (block.marker ? [asText(block.marker.ttl) || "5m"] : []));
+  const ttls = marked.map((marker) => asText(marker.ttl) || "5m");
   const wrong = ttls.find((ttl) => ttl !== "5m" && ttl !== "1h");
   if (wrong !== undefined) return `cache_control.ttl: Input should be '5m' or '1h', got '${wrong}'`;
+  const tail = anthropicBlocks(body).at(-1)?.marker;
+  if (automatic && tail && tail !== automatic && asText(tail.ttl) !== asText(automatic.ttl))
+    return "cache_control: the last block carries a cache_control with another ttl";
   const short = ttls.indexOf("5m");
   if (short >= 0 && ttls.includes("1h", short))
     return "a ttl='1h' cache_control block must not come after a ttl='5m' cache_control block. Note that blocks are processed in the following order: `tools`, `system`, `messages`.";

@@ -228,8 +228,16 @@ function toolName(tool: JsonObject): string {
 }
 
 function withoutMarkers(block: Json): Json {
+  if (!carriesMarker(block)) return block;
   const copy: Json = JSON.parse(strip(block));
   return copy;
+}
+
+function carriesMarker(value: Json): boolean {
+  if (Array.isArray(value)) return value.some(carriesMarker);
+  if (!isObject(value)) return false;
+  if ("cache_control" in value || "prompt_cache_breakpoint" in value) return true;
+  return Object.values(value).some(carriesMarker);
 }
 
 const settingNames: Readonly<Record<Api, readonly string[]>> = {

@@ -7,7 +7,7 @@
 import type { IncomingHttpHeaders } from "node:http";
 import type { RecordedRequest } from "./journal.ts";
 import { asObjects, asText, isObject, type JsonObject, tokensOf } from "./json.ts";
-import { type Memory, prefixDigest } from "./memory.ts";
+import { type Memory, prefixDigests } from "./memory.ts";
 import { anthropicMarkers } from "./prefixCache.ts";
 import { type Api, asBlocks, isOutputItem, type RequestView } from "./read.ts";
 import type { FailureKind } from "./wire.ts";
@@ -185,6 +185,7 @@ function refuseThinking(json: JsonObject, view: RequestView, memory: Memory): st
   const thinking = isObject(json.thinking) ? json.thinking : {};
   const binding = isObject(thinking.block_binding) ? thinking.block_binding : {};
   const bound = preservedThinking.test(view.model) && binding.prefix_mismatch_behavior !== "drop_block";
+  const prefixes = bound ? prefixDigests(view) : [];
   for (const turn of view.turns) {
     if (turn.role !== "assistant") continue;
     for (const [index, block] of turn.blocks.entries()) {
@@ -194,7 +195,7 @@ function refuseThinking(json: JsonObject, view: RequestView, memory: Memory): st
       if (!thought) return `${where}: Invalid \`signature\` in \`thinking\` block`;
       if (block.type === "thinking" && block.thinking !== thought.text)
         return `${where}: \`thinking\` or \`redacted_thinking\` blocks cannot be modified. These blocks must remain as they were in the original response.`;
-      if (bound && thought.prefix !== prefixDigest(view, turn.at))
+      if (bound && thought.prefix !== prefixes[turn.at])
         return `${where}: \`thinking\` blocks are bound to the \`tools\`, \`system\` and messages before them, which differ from those of the original request.`;
     }
   }

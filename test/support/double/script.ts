@@ -217,14 +217,13 @@ function fillTemplates(step: FullStep, results: readonly { readonly text: string
   };
 }
 
-/** The first script whose patterns fit; scripts without a pattern come last. */
+/** The first script whose patterns fit: those with `matchLast` are asked first, those without a pattern last. */
 export function chooseScript(scripts: readonly Script[], first: string, last: string): Script | undefined {
   const fits = (pattern: string | undefined, text: string) => pattern === undefined || matches(pattern, text);
-  const keyed = (script: Script) => script.match !== undefined || script.matchLast !== undefined;
-  return (
-    scripts.find((script) => keyed(script) && fits(script.match, first) && fits(script.matchLast, last)) ??
-    scripts.find((script) => !keyed(script))
-  );
+  const rank = (script: Script) => (script.matchLast !== undefined ? 0 : script.match !== undefined ? 1 : 2);
+  return scripts
+    .filter((script) => fits(script.match, first) && fits(script.matchLast, last))
+    .sort((a, b) => rank(a) - rank(b))[0];
 }
 
 function matches(pattern: string, text: string): boolean {

@@ -16,7 +16,7 @@ import { Conversations, noteAnswer, placeRequest } from "./conversations.ts";
 import { diagnose } from "./diagnostics.ts";
 import { Gates } from "./gates.ts";
 import { checkRequest, type Violation } from "./invariants.ts";
-import { type DoubleUsage, type RecordedRequest, redactHeaders } from "./journal.ts";
+import { type DoubleUsage, lazily, type RecordedRequest, redactHeaders } from "./journal.ts";
 import { asList, asText, isObject, type JsonObject, parseJson } from "./json.ts";
 import { Memory } from "./memory.ts";
 import { answerModels } from "./models.ts";
@@ -68,10 +68,12 @@ const paths: Readonly<Record<string, Api>> = {
 };
 const maxBodyBytes = 64 * 1024 * 1024;
 const maxRequests = 20_000;
+// A parsed body and its view take about four times its bytes.
+const maxKeptBytes = 128 * 1024 * 1024;
 
 /** A model double that listens on loopback until it is closed. Make one with `startModelDouble`. */
 export class ModelDouble implements AsyncDisposable {
-  /** Every request to a model so far, oldest first; at most 20,000 are kept. */
+  /** Every request to a model so far, oldest first; at most 20,000 and 128 MiB of bodies are kept. */
   readonly requests: RecordedRequest[] = [];
   /** Every broken rule so far. */
   readonly violations: Violation[] = [];
@@ -83,6 +85,7 @@ export class ModelDouble implements AsyncDisposable {
   readonly #conversations: Conversations;
   readonly #memory = new Memory();
   #ordinal = 0;
+  #keptBytes = 0;
 
   /** Use `startModelDouble`: a double that does not listen yet is of no use. */
   constructor(options: DoubleOptions) {
@@ -90,7 +93,8 @@ export class ModelDouble implements AsyncDisposable {
     this.#clock = options.clock ?? systemClock;
     this.#cache = new PrefixCache(this.#clock.now, options.minimumPrefix);
     this.#conversations = new Conversations([options.script ?? []].flat());
-    this.#server = createServer({ requestTimeout: 0, keepAliveTimeout: 5_000 }, (request, response) => {
+    // An idle connection that the server closes just as a client reuses it would fail a test at random: close none.
+    this.#server = createServer({ requestTimeout: 0, keepAliveTimeout: 0 }, (request, response) => {
       response.socket?.setNoDelay(true);
       this.#serve(request, response).catch((error: unknown) => this.#broke(response, error));
     });
@@ -143,6 +147,7 @@ export class ModelDouble implements AsyncDisposable {
   /** Forgets requests, violations, conversations, holds and the cache; the scripts stay. */
   reset(): void {
     this.requests.length = 0;
+    this.#keptBytes = 0;
     this.violations.length = 0;
     this.#conversations.reset();
     this.#gates.reset();
@@ -299,8 +304,10 @@ export class ModelDouble implements AsyncDisposable {
   }
 
   #record(api: Api, path: string, request: IncomingMessage, body: Buffer): RecordedRequest {
-    const value = parseJson(body.toString("utf8"));
-    const json = isObject(value) ? value : undefined;
+    const parsed = lazily(() => {
+      const json = parseJson(body.toString("utf8"));
+      return isObject(json) ? { json, view: readRequest(api, json, this.#memory.earlierItems(json)) } : undefined;
+    });
     const record: RecordedRequest = {
       ordinal: this.#ordinal,
       api,
@@ -308,8 +315,13 @@ export class ModelDouble implements AsyncDisposable {
       path,
       headers: redactHeaders(request.headers),
       body,
-      json,
-      view: json && readRequest(api, json, this.#memory.earlierItems(json)),
+      get json() {
+        return parsed()?.json;
+      },
+      get view() {
+        return parsed()?.view;
+      },
+      model: parsed()?.view.model ?? "",
       receivedAt: this.#clock.now(),
       conversation: "",
       step: -1,
@@ -324,7 +336,12 @@ export class ModelDouble implements AsyncDisposable {
     };
     this.#ordinal += 1;
     this.requests.push(record);
-    if (this.requests.length > maxRequests) this.requests.shift();
+    this.#keptBytes += body.length;
+    while (this.requests.length > maxRequests || (this.#keptBytes > maxKeptBytes && this.requests.length > 2)) {
+      const oldest = this.requests.shift();
+      this.#keptBytes -= oldest?.body.length ?? 0;
+      if (oldest?.messageId !== undefined) this.#memory.forget(oldest.messageId);
+    }
     return record;
   }
 

@@ -352,6 +352,24 @@ function swapLast(messages: Loose[]): Loose[] {
   return [...messages.slice(0, -2), ...messages.slice(-2).reverse()];
 }
 
+test.each<[string, (body: Loose) => Loose, string[]]>([
+  ["verbatim", same, []],
+  ["without tools", (body) => ({ ...body, tools: [] }), ["I11"]],
+  ["with another system prompt", edit("messages", 0, (message) => ({ ...message, content: "Sum up." })), ["I11"]],
+  ["with a shortened history", edit("messages", 1, (message) => ({ ...message, content: "Fix" })), ["I11"]],
+])("a fork has a script of its own and sends its parent %s", async (_name, spoil, expected) => {
+  double.setScript([
+    { match: "Fi", steps: [{ calls: [{ name: "read", input: {} }] }, { say: "Done." }] },
+    { matchLast: "Write a title", steps: [{ say: "A title" }] },
+  ]);
+  const first = clients.chat.first();
+  const second = clients.chat.next(first, await post("chat", first));
+  const fork = { ...second, messages: [...objects(second.messages), { role: "user", content: "Write a title." }] };
+  expect(objects((await post("chat", spoil(fork))).choices)[0]).toMatchObject({ message: { content: "A title" } });
+  expect(objects((await post("chat", second)).choices)[0]).toMatchObject({ message: { content: "Done." } });
+  expect(double.violations.map((violation) => violation.rule)).toEqual(expected);
+});
+
 test("a cut answer may come back in part, and on another API in translation", async () => {
   double.setScript({
     steps: [
