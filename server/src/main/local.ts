@@ -37,6 +37,8 @@ export interface LocalHostOptions {
   /** The editor's open documents, where there is an editor. */
   readonly editor?: EditorPort;
   readonly ripgrepPath?: string;
+  /** Globs that hide files from the agent, besides ignore files. */
+  readonly exclude?: readonly string[];
 }
 
 /** A host and what can be changed about it while it runs. */
@@ -64,6 +66,7 @@ export async function createLocalHost(options: LocalHostOptions): Promise<LocalH
     outputDir: join(config.home, "output"),
     environment: commandEnvironment(environment),
     createId,
+    exclude: options.exclude ?? [],
     ...(options.ripgrepPath === undefined ? {} : { editorRipgrepPath: options.ripgrepPath }),
   });
   const host = new AgentHost({

@@ -87,6 +87,7 @@ async function createHost(root: string | undefined): Promise<LocalHost> {
     onUpdate: coalescer.push,
     onModelsChanged: (list) => void connection.sendNotification(methods.modelsChanged, list),
     editor: createEditorPort(connection, documents),
+    exclude: options.exclude ?? [],
     ...(options.ripgrepPath === undefined ? {} : { ripgrepPath: options.ripgrepPath }),
   });
 }

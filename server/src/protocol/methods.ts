@@ -36,6 +36,8 @@ export interface InitializationOptions {
   readonly settings: Json;
   /** False in a workspace the user has not trusted: then no tool runs that edits or executes. */
   readonly trusted: boolean;
+  /** Globs of the editor's `files.exclude` and `search.exclude` that are on: hidden from the agent too. */
+  readonly exclude?: readonly string[];
   /** The editor's own ripgrep, for when the package's is not there. */
   readonly ripgrepPath?: string;
 }
