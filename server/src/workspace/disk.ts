@@ -31,7 +31,7 @@ export interface DiskLimits {
 }
 
 /** 10 MB for a file, 60 s for a search. */
-export const defaultDiskLimits: DiskLimits = {
+const defaultDiskLimits: DiskLimits = {
   textBytes: maxTextBytes,
   searchMs: 60_000,
   output: defaultOutputLimits,

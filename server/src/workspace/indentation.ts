@@ -6,7 +6,7 @@
  */
 
 /** The spaces and tabs that a line starts with. */
-export function indentOf(line: string): string {
+function indentOf(line: string): string {
   return /^[ \t]*/.exec(line)?.[0] ?? "";
 }
 

@@ -25,7 +25,7 @@ export interface LocatedPath {
 const maxLinks = 40;
 
 /** The absolute path that `input` means. Throws `ToolError` for what is no path of this machine. */
-export function toAbsolutePath(root: string, input: string): string {
+function toAbsolutePath(root: string, input: string): string {
   if (input.includes("\0")) throw new ToolError("The path has a NUL character, which no file name can have.");
   if (input.trim() === "") throw new ToolError('The path is empty. Use "." for the workspace folder.');
   if (/^file:/i.test(input)) {

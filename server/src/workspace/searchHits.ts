@@ -7,7 +7,7 @@
 import type { SearchHit, SearchOutcome, SearchQuery } from "./workspace.ts";
 
 /** Characters of a line that are shown. */
-export const maxLineCharacters = 400;
+const maxLineCharacters = 400;
 /** Bytes of one JSON message that are parsed. */
 const maxMessageBytes = 1024 * 1024;
 
@@ -143,7 +143,7 @@ function textOf(value: RipgrepText | undefined): string {
 }
 
 /** The line, or the part of a long line around the byte `at`, with `…` where it was cut. */
-export function cutLine(line: string, at: number): string {
+function cutLine(line: string, at: number): string {
   if (line.length <= maxLineCharacters) return line;
   const hit = Buffer.from(line).subarray(0, at).toString("utf8").length;
   const from = Math.max(0, Math.min(hit - maxLineCharacters / 4, line.length - maxLineCharacters));

@@ -82,29 +82,31 @@ describe("a disk workspace", () => {
       import { createDiskWorkspace } from ${JSON.stringify(disk)};
       const workspace = createDiskWorkspace({ root: ${JSON.stringify(root)}, outputDir: ${JSON.stringify(root)},
         environment: process.env, createId: () => "id" });
-      const command = "trap '' TERM HUP INT; sleep 600 & echo $!; (sleep 601 & echo $!; wait) & echo $!; echo $$; echo end; wait";
+      const command = "trap '' TERM HUP INT; sleep 600 & echo $!; (sleep 601 & echo $!; wait) & echo $!; echo $$; wait";
       await workspace.run({ command, timeoutMs: 600_000, onOutput: (text) => process.stdout.write(text) },
         new AbortController().signal);`;
     const host = spawn(process.execPath, ["--input-type=module", "--eval", script], {
       stdio: ["ignore", "pipe", "inherit"],
     });
-    const pids = await readPids(host);
-    expect(pids).toHaveLength(4);
-    expect(pids.map(lives)).toEqual([true, true, true, true]);
+    const exited = once(host, "exit");
+    const pids = await readPids(host, 4);
+    const before = pids.map(lives);
     host.kill("SIGKILL");
-    await once(host, "exit");
+    await exited;
+    expect(before).toEqual([true, true, true, true]);
     for (let tries = 0; tries < 500 && pids.some(lives); tries += 1) await sleep(10);
     expect(pids.map(lives)).toEqual([false, false, false, false]);
   });
 });
 
-async function readPids(host: ChildProcess): Promise<number[]> {
+/** The first `count` lines, in whatever order the processes of the command come to write them. */
+async function readPids(host: ChildProcess, count: number): Promise<number[]> {
   let text = "";
   for await (const chunk of host.stdout ?? []) {
     text += String(chunk);
-    if (text.includes("end")) break;
+    if (text.split("\n").length > count) break;
   }
-  return (text.match(/\d+/g) ?? []).map(Number);
+  return text.trim().split("\n").map(Number);
 }
 
 /** False for a process that is gone or a zombie that nobody has reaped yet. */
