@@ -84,10 +84,12 @@ function withoutUsage(output) {
 /** Installs the root packages when needed, with a progress line; afterwards `projectNode` exists. */
 export async function installProject() {
   if (!isInstalled(root)) await step("Installing packages", (detail) => npm(root, ["ci"], detail));
+  if (fs.existsSync(projectNode)) return;
+  // The package "node" fetches the program by its install script, which did not run or was interrupted.
+  await step("Getting Node 24", (detail) => npm(root, ["rebuild", "node", "--ignore-scripts=false"], detail));
   if (!fs.existsSync(projectNode)) {
     throw new Error(
-      'The project\'s own Node 24 (package "node") is missing, probably because npm was told not to run install scripts.\n' +
-        "Run `npm rebuild node` in the project folder, then try again.",
+      `npm installed the package "node" but not the program it brings, ${projectNode}.\nTry again with a registry that has node-${process.platform}-${process.arch}.`,
     );
   }
 }

@@ -45,10 +45,8 @@ export async function runOnDesktop(
       extensionTestsEnv: { ...testEnvironment(folder, env) },
       launchArgs: [
         workspace,
-        "--user-data-dir",
-        path.join(folder, "data"),
-        "--disable-workspace-trust",
-        "--disable-extensions",
+        ...["--user-data-dir", path.join(folder, "data"), "--extensions-dir", path.join(folder, "extensions")],
+        ...["--disable-workspace-trust", "--disable-extensions"],
       ],
     }).then(
       () => undefined,

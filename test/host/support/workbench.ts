@@ -69,7 +69,7 @@ export function extensionFolder(): string {
 const readyDeadlineMs = 60_000;
 
 const logNoise =
-  /vsda|service ?worker|manifest\.json|favicon|update\/check|net::ERR|agent ?host|The web worker extension host|ERR_NAME_NOT_RESOLVED|open-vsx|Failed to load resource/i;
+  /vsda|spdlog|native-watchdog|deviceid|service ?worker|manifest\.json|favicon|update\/check|net::ERR|agent ?host|The web worker extension host|ERR_NAME_NOT_RESOLVED|open-vsx|Failed to load resource/i;
 
 /** Opens VS Code for `body`, and closes it whatever happens; a failure leaves a picture and the log in `test-results`. */
 export async function withWorkbench<T>(
