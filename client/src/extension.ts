@@ -1,11 +1,186 @@
 /**
- * Activates the extension: builds the client's parts and registers them for disposal. No logic.
+ * Activates the extension: builds the client's parts, joins them and registers them for disposal. No logic.
  *
- * Not here yet: the panel and the host connection. Easily got wrong: the time it takes is measured and promised.
+ * Not here: anything that takes long; the host is started after activation has returned. Easily got wrong: what
+ * `activate` returns is the extension's API, which tests use.
  */
-import type { ExtensionContext } from "vscode";
+import { commands, type ExtensionContext, Uri, window, workspace } from "vscode";
+import type { FromPanel } from "../../server/src/protocol/panel.ts";
+import { AgentClient } from "./agentClient.ts";
+import { Approvals } from "./approvals.ts";
+import { ChatView, viewId } from "./chatView.ts";
+import { registerCommands } from "./commands.ts";
+import { Conversation } from "./conversation.ts";
+import { Credentials } from "./credentials.ts";
+import { beforeScheme, createBeforeTexts, openAllDiffs, openDiff, openFile, saveIfCurrent } from "./edits.ts";
+import { References } from "./references.ts";
+import { createRestartPolicy } from "./restartPolicy.ts";
+import { StatusBar } from "./statusBar.ts";
 
-/** Starts the extension and tells how long its own work took, in ms. */
-export function activate(_context: ExtensionContext): { readonly activationMs: number } {
-  return { activationMs: 0 };
+/** What other extensions and tests may use. */
+export interface HermesApi {
+  /** Milliseconds of the extension's own work while it was activated. */
+  readonly activationMs: number;
+  /** Resolves when the host runs, or has failed to start. */
+  readonly ready: Promise<void>;
 }
+
+/** Starts the extension. */
+export function activate(context: ExtensionContext): HermesApi {
+  const startedAt = performance.now();
+  const keep = <T extends { dispose(): unknown }>(part: T): T => {
+    context.subscriptions.push(part);
+    return part;
+  };
+  const log = keep(window.createOutputChannel("Hermes", { log: true }));
+  const credentials = new Credentials(context.secrets);
+  const view = keep(new ChatView(context.extensionUri));
+  const references = keep(new References());
+  const statusBar = keep(new StatusBar());
+  const approvals = keep(new Approvals((sessionId) => view.visible && conversation.sessionId === sessionId));
+  const agent = keep(
+    new AgentClient({
+      serverModule: Uri.joinPath(context.extensionUri, "dist", "server.js").fsPath,
+      log,
+      credentials: () => credentials.read(),
+      decideRestart: createRestartPolicy(Date.now),
+      requestPermission: (request, token) => approvals.ask(request, token),
+      saveDocument: saveIfCurrent,
+    }),
+  );
+  const conversation = new Conversation({
+    agent,
+    post: (message) => view.post(message),
+    takeReferences: () => references.take(),
+    askForKey: (name) => credentials.ask(name),
+    memory: {
+      get: (name) => context.workspaceState.get<string>(name),
+      set: (name, value) => void context.workspaceState.update(name, value),
+    },
+    onDidChangeRunning: (running) => {
+      statusBar.set({ running });
+      void commands.executeCommand("setContext", "hermes.running", running);
+    },
+    onDidChangeModels: (models) => statusBar.set({ models }),
+    log: (message) => log.warn(message),
+  });
+
+  const showHost = () => view.post({ type: "host", ...agent.status });
+  const showWorkspace = () => {
+    const folder = workspace.workspaceFolders?.[0];
+    const root = folder?.uri.toString();
+    view.post({ type: "workspace", name: folder?.name ?? "", root, trusted: workspace.isTrusted });
+  };
+  const showPage = async () => {
+    showWorkspace();
+    showHost();
+    view.post({ type: "references", chips: references.chips() });
+    await conversation.show();
+  };
+
+  keep(window.registerWebviewViewProvider(viewId, view));
+  keep(workspace.registerTextDocumentContentProvider(beforeScheme, createBeforeTexts(agent)));
+  keep(agent.onDidUpdate(({ sessionId, updates }) => conversation.update(sessionId, updates)));
+  keep(agent.onDidChangeModels((list) => conversation.showModels(list)));
+  keep(agent.onDidRestart(() => void conversation.hostRestarted()));
+  keep(
+    agent.onDidReveal((sessionId) => {
+      void conversation.open(sessionId);
+      void view.show({ takeFocus: false });
+    }),
+  );
+  keep(
+    agent.onDidChangeStatus((host) => {
+      statusBar.set({ host });
+      showHost();
+      if (host.state !== "running") {
+        approvals.clear();
+        conversation.hostStopped();
+      }
+      if (host.state === "stopped") void offerRestart(host.message);
+    }),
+  );
+  keep(
+    approvals.onDidChange((count) => {
+      statusBar.set({ approvals: count });
+      view.setBadge(count);
+    }),
+  );
+  keep(references.onDidChange((chips) => view.post({ type: "references", chips })));
+  keep(credentials.onDidChange((change) => void conversation.keyChanged(change)));
+  keep(workspace.onDidGrantWorkspaceTrust(showWorkspace));
+  keep(
+    workspace.onDidChangeWorkspaceFolders(() => {
+      showWorkspace();
+      if (agent.status.state === "no_folder") void agent.restart().then(() => conversation.show());
+    }),
+  );
+  for (const command of registerCommands({ agent, conversation, view, references, showLog: () => log.show() })) {
+    keep(command);
+  }
+
+  async function offerRestart(message = "The agent host is not running."): Promise<void> {
+    const choice = await window.showErrorMessage(`Hermes: ${message}`, "Restart", "Show Log");
+    if (choice === "Restart") await agent.restart();
+    if (choice === "Show Log") log.show();
+  }
+
+  function receive(message: FromPanel): unknown {
+    switch (message.type) {
+      case "ready":
+        return showPage();
+      case "submit":
+        return conversation.submit(message.text);
+      case "try_again":
+        return conversation.tryAgain(message.prompt);
+      case "stop":
+        return conversation.stop();
+      case "new_session":
+        return conversation.startNew();
+      case "open_session":
+        return conversation.open(message.sessionId);
+      case "list_sessions":
+        return conversation.list(message.query);
+      case "select_model":
+        return conversation.selectModel(message.model);
+      case "set_api_key":
+        return conversation.setApiKey(message.name, message.model);
+      case "answer":
+        return approvals.answer(message.callId, message.choice);
+      case "undo":
+        return conversation.undo(message.turnId);
+      case "open_diff":
+        return openDiff(message.change);
+      case "open_all_diffs":
+        return openAllDiffs(message.changes);
+      case "open_file":
+        return openFile(message.path, message.line);
+      case "toggle_reference":
+        return references.toggle(message.id);
+      case "do":
+        return commands.executeCommand(actionCommands[message.action]);
+    }
+  }
+  keep(
+    view.onDidReceive(async (message) => {
+      try {
+        await receive(message);
+      } catch (error) {
+        log.error(`The panel's ${message.type} failed`, error instanceof Error ? error : String(error));
+      }
+    }),
+  );
+
+  // The host is another process; it starts while VS Code goes on.
+  const ready = new Promise<void>((resolve) => setImmediate(() => resolve(agent.start())));
+  void ready.then(() => (agent.status.state === "running" ? conversation.refreshModels() : undefined));
+  return { activationMs: performance.now() - startedAt, ready };
+}
+
+const actionCommands = {
+  set_api_key: "hermes.setApiKey",
+  try_again: "hermes.openPanel",
+  show_log: "hermes.showLog",
+  restart_host: "hermes.restartHost",
+  open_folder: "vscode.openFolder",
+} as const;

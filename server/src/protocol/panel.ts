@@ -11,6 +11,7 @@ import type {
   Failure,
   FileChange,
   ModelChoice,
+  PromptPart,
   SessionDelta,
   SessionEvent,
   SessionId,
@@ -53,6 +54,8 @@ export type ToPanel =
   | { readonly type: "references"; readonly chips: readonly ReferenceChip[] }
   /** What the user asked for could not be done. */
   | { readonly type: "failed"; readonly failure: Failure; readonly action?: PanelAction }
+  /** The last prompt has run to its end, or could not be run. */
+  | { readonly type: "prompt_settled" }
   /** Something the user should know that is not part of the session, such as a restart. */
   | { readonly type: "notice"; readonly message: string }
   /** Put the cursor into the prompt box. */
@@ -62,7 +65,7 @@ export type ToPanel =
 export type FromPanel =
   | { readonly type: "ready" }
   | { readonly type: "submit"; readonly text: string }
-  | { readonly type: "try_again"; readonly turnId: TurnId }
+  | { readonly type: "try_again"; readonly prompt: readonly PromptPart[] }
   | { readonly type: "stop" }
   | { readonly type: "new_session" }
   | { readonly type: "open_session"; readonly sessionId: SessionId }

@@ -1,0 +1,72 @@
+/**
+ * Turns a permission request into a choice by the user: a card in the panel, and a notification when that is not in view.
+ *
+ * Not here: drawing the card; the page does, from the session's events. Easily got wrong: whichever place answers first
+ * wins, a later answer is ignored, and a notification that is closed is not an answer.
+ */
+import { CancellationError, type CancellationToken, type Event, EventEmitter, window } from "vscode";
+import type { PermissionResult } from "../../server/src/protocol/methods.ts";
+import type { ApprovalChoice, CallId, PermissionRequest, SessionId } from "../../server/src/protocol/types.ts";
+
+const buttons: readonly { readonly title: string; readonly choice: ApprovalChoice }[] = [
+  { title: "Allow Once", choice: "allow_once" },
+  { title: "For This Session", choice: "allow_session" },
+  { title: "Always", choice: "allow_always" },
+  { title: "Deny", choice: "deny" },
+];
+
+/** Characters of a title that a notification shows. */
+const titleLimit = 200;
+
+/** The questions that wait for an answer. */
+export class Approvals {
+  readonly #isInView: (sessionId: SessionId) => boolean;
+  readonly #waiting = new Map<CallId, (choice: ApprovalChoice) => void>();
+  readonly #changes = new EventEmitter<number>();
+
+  /** How many questions wait. */
+  readonly onDidChange: Event<number> = this.#changes.event;
+
+  /** `isInView` tells whether the user is looking at a session's cards. */
+  constructor(isInView: (sessionId: SessionId) => boolean) {
+    this.#isInView = isInView;
+  }
+
+  /** Asks the user. Rejects when `token` is cancelled, because the turn has ended. */
+  async ask(request: PermissionRequest, token: CancellationToken): Promise<PermissionResult> {
+    const { callId } = request;
+    try {
+      const choice = await new Promise<ApprovalChoice>((resolve, reject) => {
+        token.onCancellationRequested(() => reject(new CancellationError()));
+        this.#waiting.set(callId, resolve);
+        this.#changes.fire(this.#waiting.size);
+        if (!this.#isInView(request.sessionId)) void this.#notify(request);
+      });
+      return { choice };
+    } finally {
+      this.#waiting.delete(callId);
+      this.#changes.fire(this.#waiting.size);
+    }
+  }
+
+  /** Answers a question, if it still waits. */
+  answer(callId: CallId, choice: ApprovalChoice): void {
+    this.#waiting.get(callId)?.(choice);
+  }
+
+  /** Forgets every question: the host that asked them is gone. */
+  clear(): void {
+    this.#waiting.clear();
+    this.#changes.fire(0);
+  }
+
+  dispose(): void {
+    this.#changes.dispose();
+  }
+
+  async #notify({ callId, title }: PermissionRequest): Promise<void> {
+    const line = title.length > titleLimit ? `${title.slice(0, titleLimit - 1)}…` : title;
+    const chosen = await window.showInformationMessage(`Hermes asks: ${line}?`, ...buttons);
+    if (chosen) this.answer(callId, chosen.choice);
+  }
+}

@@ -1,0 +1,305 @@
+/**
+ * Which session the panel shows, and what the panel asks of the host about it.
+ *
+ * Not here: VS Code's windows and editors (they come in through `deps`), and any state of the conversation: the page
+ * folds that. Easily got wrong: events that arrive while a session is being loaded are kept back and sent after it, and
+ * deltas among them are dropped, because what they said is in the loaded state.
+ */
+import {
+  cancelSession,
+  type ListModelsResult,
+  listModels,
+  listSessions,
+  loadSession,
+  newSession,
+  promptSession,
+  selectModel,
+  setCredential,
+  undoTurn,
+} from "../../server/src/protocol/methods.ts";
+import type { PanelAction, ToPanel } from "../../server/src/protocol/panel.ts";
+import type {
+  CredentialName,
+  Failure,
+  PromptPart,
+  ReferencePart,
+  SessionId,
+  SessionSummary,
+  SessionUpdate,
+  TurnId,
+} from "../../server/src/protocol/types.ts";
+import type { AgentClient } from "./agentClient.ts";
+import type { EnteredCredential } from "./credentials.ts";
+
+/** What is remembered for the workspace between windows. */
+export interface Memory {
+  get(name: "session" | "model"): string | undefined;
+  set(name: "session" | "model", value: string | undefined): void;
+}
+
+/** What the conversation needs from the extension. */
+export interface ConversationDeps {
+  readonly agent: Pick<AgentClient, "request" | "notify" | "status">;
+  /** Sends to the page, if there is one. */
+  readonly post: (message: ToPanel) => void;
+  readonly takeReferences: () => readonly ReferencePart[];
+  readonly askForKey: (name: CredentialName | undefined) => Promise<EnteredCredential | undefined>;
+  readonly memory: Memory;
+  readonly onDidChangeRunning: (running: boolean) => void;
+  readonly onDidChangeModels: (list: ListModelsResult) => void;
+  readonly log: (message: string) => void;
+}
+
+/** The conversation in the panel. */
+export class Conversation {
+  readonly #deps: ConversationDeps;
+  readonly #running = new Set<SessionId>();
+  #sessionId: SessionId | undefined;
+  #models: ListModelsResult | undefined;
+  /** Events that arrived while a session is being loaded. */
+  #heldBack: SessionUpdate[] | undefined;
+  /** Counts loads, so that only the last one is shown. */
+  #loads = 0;
+
+  constructor(deps: ConversationDeps) {
+    this.#deps = deps;
+    this.#sessionId = toSessionId(deps.memory.get("session"));
+  }
+
+  /** The session on screen. */
+  get sessionId(): SessionId | undefined {
+    return this.#sessionId;
+  }
+
+  /** The models as last listed. */
+  get models(): ListModelsResult | undefined {
+    return this.#models;
+  }
+
+  /** Tells a new page, or one after a restart of the host, everything. */
+  async show(): Promise<void> {
+    if (this.#models) this.#deps.post({ type: "models", ...this.#models });
+    if (this.#deps.agent.status.state === "no_folder") return;
+    await Promise.all([this.refreshModels(), this.#load()]);
+  }
+
+  /** Takes what the host says about any session. */
+  update(sessionId: SessionId, updates: readonly SessionUpdate[]): void {
+    const before = this.#running.size > 0;
+    for (const { type } of updates) {
+      if (type === "turn_started") this.#running.add(sessionId);
+      if (type === "turn_finished") this.#running.delete(sessionId);
+    }
+    const after = this.#running.size > 0;
+    if (after !== before) this.#deps.onDidChangeRunning(after);
+    if (sessionId !== this.#sessionId) return;
+    if (this.#heldBack) this.#heldBack.push(...updates);
+    else this.#deps.post({ type: "updates", sessionId, updates });
+  }
+
+  /** The host is gone: nothing runs. */
+  hostStopped(): void {
+    if (this.#running.size === 0) return;
+    this.#running.clear();
+    this.#deps.onDidChangeRunning(false);
+  }
+
+  /** The host runs again: shows the session as it was stored, and says so. */
+  async hostRestarted(): Promise<void> {
+    await this.show();
+    const message = "The agent host stopped and was restarted. What it had stored is all here.";
+    this.#deps.post({ type: "notice", message });
+  }
+
+  /** Sends a prompt, in the session on screen or in a new one. */
+  async submit(text: string): Promise<void> {
+    const prompt: readonly PromptPart[] = [{ type: "text", text }, ...this.#deps.takeReferences()];
+    await this.#prompt(prompt);
+  }
+
+  /** Sends an earlier prompt again. */
+  async tryAgain(prompt: readonly PromptPart[]): Promise<void> {
+    await this.#prompt(prompt);
+  }
+
+  /** Ends the running turn of the session on screen. */
+  async stop(): Promise<void> {
+    if (this.#sessionId) await this.#try(this.#deps.agent.notify(cancelSession, { sessionId: this.#sessionId }));
+  }
+
+  /** Shows the empty state; the session is made with the first prompt. */
+  startNew(): void {
+    this.#loads++;
+    this.#heldBack = undefined;
+    this.#choose(undefined);
+    this.#deps.post({ type: "session", sessionId: undefined, events: [], live: [] });
+    this.#deps.post({ type: "focus" });
+  }
+
+  /** Shows a session. */
+  async open(sessionId: SessionId): Promise<void> {
+    this.#choose(sessionId);
+    await this.#load();
+  }
+
+  /** Sends the page the sessions that a query finds. */
+  async list(query: string): Promise<void> {
+    const sessions = await this.#try(this.sessions(query));
+    if (sessions) this.#deps.post({ type: "sessions", query, sessions });
+  }
+
+  /** The sessions of this workspace, newest first. */
+  async sessions(query: string): Promise<readonly SessionSummary[]> {
+    const { sessions } = await this.#deps.agent.request(listSessions, { ...(query ? { query } : {}), limit: 200 });
+    return sessions;
+  }
+
+  /** Chooses the model for further prompts, in this window and later ones. */
+  async selectModel(model: string): Promise<void> {
+    const list = await this.#try(this.#deps.agent.request(selectModel, { model }));
+    if (!list) return;
+    this.#deps.memory.set("model", model);
+    this.showModels(list);
+  }
+
+  /** Asks for a key; then takes the wanted model, or the first that the key makes ready in place of a recording. */
+  async setApiKey(name?: CredentialName, model?: string): Promise<void> {
+    const entered = await this.#deps.askForKey(name);
+    if (!entered) return;
+    const list = await this.#try(this.#deps.agent.request(setCredential, entered));
+    if (!list) return;
+    this.showModels(list);
+    const selected = list.models.find(({ id }) => id === list.selected);
+    const isMissing = !selected || selected.state !== "ready";
+    const ready = list.models.find(({ credential, state }) => credential === entered.name && state === "ready");
+    const wanted = list.models.find(({ id, state }) => id === model && state === "ready") ?? (isMissing && ready);
+    if (wanted && wanted.id !== list.selected) await this.selectModel(wanted.id);
+  }
+
+  /** Tells the host of a key that was changed in another window. */
+  async keyChanged(change: EnteredCredential): Promise<void> {
+    if (this.#deps.agent.status.state !== "running") return;
+    const list = await this.#try(this.#deps.agent.request(setCredential, change));
+    if (list) this.showModels(list);
+  }
+
+  /** Undoes what a turn changed; the session's events tell the outcome. */
+  async undo(turnId: TurnId): Promise<void> {
+    if (this.#sessionId) await this.#try(this.#deps.agent.request(undoTurn, { sessionId: this.#sessionId, turnId }));
+  }
+
+  /** Undoes the last turn that changed files. Answers false when there is none. */
+  async undoLast(): Promise<boolean> {
+    if (!this.#sessionId) return false;
+    const { events } = await this.#deps.agent.request(loadSession, { sessionId: this.#sessionId });
+    const undone = new Set(events.flatMap((event) => (event.type === "turn_undone" ? [event.turnId] : [])));
+    const last = events.findLast((event) => event.type === "file_changed" && !undone.has(event.turnId));
+    if (last?.type !== "file_changed") return false;
+    await this.undo(last.turnId);
+    return true;
+  }
+
+  /** Asks the host for the models again, and for the remembered choice. */
+  async refreshModels(): Promise<void> {
+    const list = await this.#try(this.#deps.agent.request(listModels, {}));
+    if (!list) return;
+    const remembered = this.#deps.memory.get("model");
+    const isThere = list.models.some(({ id, state }) => id === remembered && state === "ready");
+    if (remembered && isThere && remembered !== list.selected) await this.selectModel(remembered);
+    else this.showModels(list);
+  }
+
+  /** Shows a list of models that the host sent. */
+  showModels(list: ListModelsResult): void {
+    this.#models = list;
+    this.#deps.post({ type: "models", ...list });
+    this.#deps.onDidChangeModels(list);
+  }
+
+  async #prompt(prompt: readonly PromptPart[]): Promise<void> {
+    try {
+      const sessionId = this.#sessionId ?? (await this.#create());
+      const { failure } = await this.#deps.agent.request(promptSession, { sessionId, prompt, origin: "panel" });
+      // The one failure that the session's events cannot tell.
+      if (failure?.code === "storage") this.#deps.post({ type: "failed", failure });
+    } catch (error) {
+      this.#failed(error);
+    } finally {
+      this.#deps.post({ type: "prompt_settled" });
+    }
+  }
+
+  async #create(): Promise<SessionId> {
+    const { sessionId } = await this.#deps.agent.request(newSession, {});
+    this.#choose(sessionId);
+    this.#deps.post({ type: "session", sessionId, events: [], live: [] });
+    return sessionId;
+  }
+
+  #choose(sessionId: SessionId | undefined): void {
+    this.#sessionId = sessionId;
+    this.#deps.memory.set("session", sessionId);
+  }
+
+  async #load(): Promise<void> {
+    const sessionId = this.#sessionId;
+    const load = ++this.#loads;
+    if (!sessionId) return this.#deps.post({ type: "session", sessionId: undefined, events: [], live: [] });
+    this.#heldBack = [];
+    try {
+      const { events, live, running } = await this.#deps.agent.request(loadSession, { sessionId });
+      if (load !== this.#loads) return;
+      const last = events.at(-1)?.seq ?? 0;
+      const later = (this.#heldBack ?? []).filter((update) => "seq" in update && update.seq > last);
+      this.#heldBack = undefined;
+      this.#deps.post({ type: "session", sessionId, events, live });
+      if (later.length > 0) this.#deps.post({ type: "updates", sessionId, updates: later });
+      if (running && !this.#running.has(sessionId)) {
+        this.#running.add(sessionId);
+        this.#deps.onDidChangeRunning(true);
+      }
+    } catch (error) {
+      if (load !== this.#loads) return;
+      this.#heldBack = undefined;
+      if (codeOf(error) === "unknown_session") return this.startNew();
+      this.#failed(error);
+    }
+  }
+
+  async #try<T>(work: Promise<T>): Promise<T | undefined> {
+    try {
+      return await work;
+    } catch (error) {
+      this.#failed(error);
+      return undefined;
+    }
+  }
+
+  #failed(error: unknown): void {
+    const failure: Failure = { code: codeOf(error), message: messageOf(error) };
+    this.#deps.log(failure.message);
+    // A host that stopped is told by its own state; the failed request says nothing more.
+    if (this.#deps.agent.status.state !== "running") return;
+    const action = actionOf(failure.code);
+    this.#deps.post({ type: "failed", failure, ...(action ? { action } : {}) });
+  }
+}
+
+function actionOf(code: string): PanelAction | undefined {
+  if (code === "needs_key" || code === "auth") return "set_api_key";
+  return code === "internal" ? "show_log" : undefined;
+}
+
+function codeOf(error: unknown): string {
+  const data: unknown = error instanceof Error && "data" in error ? error.data : undefined;
+  const code: unknown = typeof data === "object" && data !== null && "code" in data ? data.code : undefined;
+  return typeof code === "string" ? code : "internal";
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+function toSessionId(text: string | undefined): SessionId | undefined {
+  return text === undefined ? undefined : (text as SessionId);
+}

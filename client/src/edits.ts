@@ -1,0 +1,111 @@
+/**
+ * Shows what the agent changed in VS Code's diff editors, and saves documents for the host on its condition.
+ *
+ * Not here: applying edits, which the language client does, versions checked. Easily got wrong: the left side of a diff
+ * is the stored text from before; the right side is the file itself, so that the user can edit it there.
+ */
+import {
+  type CancellationToken,
+  commands,
+  Range,
+  type TextDocumentContentProvider,
+  Uri,
+  window,
+  workspace,
+} from "vscode";
+import { readBlob, type SaveDocumentParams, type SaveDocumentResult } from "../../server/src/protocol/methods.ts";
+import type { BlobId, FileChange } from "../../server/src/protocol/types.ts";
+import type { AgentClient } from "./agentClient.ts";
+
+/** The scheme of texts from before a turn. */
+export const beforeScheme = "hermes-before";
+
+/** Makes the provider of texts from before a turn. */
+export function createBeforeTexts(agent: Pick<AgentClient, "request">): TextDocumentContentProvider {
+  return {
+    provideTextDocumentContent: async ({ query }: Uri, token: CancellationToken) =>
+      query === "" ? "" : (await agent.request(readBlob, { blob: toBlobId(query) }, token)).text,
+  };
+}
+
+/** Opens the diff of one file: its text from before against the file. */
+export async function openDiff(change: FileChange): Promise<void> {
+  const uri = Uri.parse(change.uri);
+  const now = change.after === null ? before(uri, null) : uri;
+  const title = `${nameOf(uri)} (${describe(change)})`;
+  await commands.executeCommand("vscode.diff", before(uri, change.before), now, title, { preview: true });
+}
+
+/** Opens the diffs of several files in one editor. */
+export async function openAllDiffs(changes: readonly FileChange[]): Promise<void> {
+  const resources = changes.map((change) => {
+    const uri = Uri.parse(change.uri);
+    return [
+      uri,
+      change.before === null ? undefined : before(uri, change.before),
+      change.after === null ? undefined : uri,
+    ] as const;
+  });
+  await commands.executeCommand("vscode.changes", "Changes by Hermes", resources);
+}
+
+/** Opens a file: a `file:` address, or a path in the workspace. The line counts from 1. */
+export async function openFile(path: string, line: number | undefined): Promise<void> {
+  const uri = await find(path);
+  if (!uri) {
+    void window.showWarningMessage(`Hermes: ${path} is not a file of this workspace.`);
+    return;
+  }
+  const at = line === undefined ? {} : { selection: rangeOf(line) };
+  await window.showTextDocument(uri, { preview: true, ...at });
+}
+
+/** Saves a document if it still is at the given version, and tells whether it did. */
+export async function saveIfCurrent({ uri, version }: SaveDocumentParams): Promise<SaveDocumentResult> {
+  const wanted = Uri.parse(uri).toString();
+  const document = workspace.textDocuments.find((candidate) => candidate.uri.toString() === wanted);
+  if (document?.version !== version || document.isUntitled) return { saved: false };
+  return { saved: await document.save() };
+}
+
+async function find(path: string): Promise<Uri | undefined> {
+  if (/^file:/i.test(path)) {
+    const uri = Uri.parse(path);
+    // Another machine's files are not opened: asking for them alone tells that machine who the user is.
+    return uri.authority === "" ? uri : undefined;
+  }
+  const folders = (workspace.workspaceFolders ?? []).map(({ uri }) => uri);
+  const candidates = path.startsWith("/")
+    ? [Uri.file(path), ...folders.map((folder) => Uri.joinPath(folder, path))]
+    : folders.map((folder) => Uri.joinPath(folder, path));
+  for (const uri of candidates) {
+    if (uri.authority !== "" && !folders.some(({ authority }) => authority === uri.authority)) continue;
+    const exists = await workspace.fs.stat(uri).then(
+      () => true,
+      () => false,
+    );
+    if (exists) return uri;
+  }
+  return undefined;
+}
+
+function rangeOf(line: number): Range {
+  return new Range(Math.max(0, line - 1), 0, Math.max(0, line - 1), 0);
+}
+
+function before(uri: Uri, blob: BlobId | null): Uri {
+  return Uri.from({ scheme: beforeScheme, path: uri.path, query: blob ?? "" });
+}
+
+function nameOf(uri: Uri): string {
+  return uri.path.slice(uri.path.lastIndexOf("/") + 1);
+}
+
+function describe(change: FileChange): string {
+  if (change.before === null) return "added by Hermes";
+  return change.after === null ? "deleted by Hermes" : "before Hermes ↔ now";
+}
+
+function toBlobId(text: string): BlobId {
+  return text as BlobId;
+}

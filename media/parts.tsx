@@ -1,0 +1,98 @@
+/**
+ * The small parts that every view is made of: icons, buttons, markdown, ticking time, and a component that skips work.
+ *
+ * Not here: anything that knows a session. Easily got wrong: icons are decoration and hidden from screen readers, so a
+ * button without text needs its `label`.
+ */
+import { Component, type ComponentChildren, type ComponentType } from "preact";
+import { useEffect, useMemo, useState } from "preact/hooks";
+import { createMarkdownStream } from "./markdown.ts";
+
+/** A codicon by its name without the prefix. */
+export function Icon({ name, spin = false }: { readonly name: string; readonly spin?: boolean }) {
+  return <span class={`codicon codicon-${name}${spin ? " codicon-modifier-spin" : ""}`} aria-hidden="true" />;
+}
+
+/** A button that is only an icon. */
+export function IconButton(props: {
+  readonly icon: string;
+  readonly label: string;
+  readonly onClick: () => void;
+  readonly disabled?: boolean;
+  readonly class?: string;
+}) {
+  const { icon, label, onClick, disabled = false } = props;
+  return (
+    <button
+      type="button"
+      class={`icon-button codicon codicon-${icon} ${props.class ?? ""}`}
+      title={label}
+      aria-label={label}
+      disabled={disabled}
+      onClick={onClick}
+    />
+  );
+}
+
+/** A button with text; one of a group is `primary`. */
+export function Button(props: {
+  readonly children: ComponentChildren;
+  readonly onClick: () => void;
+  readonly primary?: boolean;
+  readonly title?: string;
+}) {
+  return (
+    <button
+      type="button"
+      class={props.primary ? "button primary" : "button"}
+      {...(props.title === undefined ? {} : { title: props.title })}
+      onClick={props.onClick}
+    >
+      {props.children}
+    </button>
+  );
+}
+
+/** Wraps a component so that it is drawn again only when one of its properties is another value. */
+export function memo<Props extends object>(Inner: ComponentType<Props>): ComponentType<Props> {
+  return class Memo extends Component<Props> {
+    override shouldComponentUpdate(next: Readonly<Props>): boolean {
+      const [before, after] = [Object.entries(this.props), Object.entries(next)];
+      const known = new Map(before);
+      return before.length !== after.length || after.some(([name, value]) => known.get(name) !== value);
+    }
+    override render(props: Readonly<Props>) {
+      return <Inner {...props} />;
+    }
+  };
+}
+
+const Html = memo(function Html({ html }: { readonly html: string }) {
+  // Safe: `markdown.ts` has sanitised it.
+  return <div dangerouslySetInnerHTML={{ __html: html }} />;
+});
+
+/** Markdown that may grow; what is finished is neither parsed nor drawn again. */
+export const Markdown = memo(function Markdown({ text }: { readonly text: string }) {
+  const stream = useMemo(createMarkdownStream, []);
+  const { finished, open } = stream.update(text);
+  return (
+    <div class="markdown">
+      {finished.map((html, index) => (
+        <Html key={index} html={html} />
+      ))}
+      {open === "" ? null : <Html key={finished.length} html={open} />}
+    </div>
+  );
+});
+
+/** The current time in ms since the epoch, drawn again every second while `active`. */
+export function useNow(active: boolean): number {
+  const [now, setNow] = useState(Date.now);
+  useEffect(() => {
+    if (!active) return undefined;
+    const timer = setInterval(() => setNow(Date.now()), 1000);
+    return () => clearInterval(timer);
+  }, [active]);
+  return active ? Math.max(now, 0) : Date.now();
+}

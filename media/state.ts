@@ -1,0 +1,195 @@
+/**
+ * The pure fold from what the extension tells the page to what is on the page.
+ *
+ * Not here: drawing. Easily got wrong: a delta may only touch the block it belongs to, so that everything else keeps its
+ * identity and is not drawn again; and a delta of a block that is already complete is old news and changes nothing.
+ */
+import type { HostState, PanelAction, ReferenceChip, ToPanel } from "../server/src/protocol/panel.ts";
+import type {
+  Failure,
+  ModelChoice,
+  SessionDelta,
+  SessionEvent,
+  SessionId,
+  SessionSummary,
+  SessionUpdate,
+} from "../server/src/protocol/types.ts";
+import { emptyTurn, foldTurn, streamTurn, type TurnView } from "./turnState.ts";
+
+/** The conversation on screen. */
+export interface SessionView {
+  readonly sessionId: SessionId | undefined;
+  readonly title: string | undefined;
+  /** Position of the last event that was folded. */
+  readonly seq: number;
+  /** All turns but the last one. */
+  readonly earlier: readonly TurnView[];
+  /** The last turn: the only one that still changes, but for undo. */
+  readonly current: TurnView | undefined;
+}
+
+/** Everything on the page but the user's drafts. */
+export interface PanelState {
+  readonly workspace: Extract<ToPanel, { type: "workspace" }> | undefined;
+  readonly host: { readonly state: HostState; readonly message?: string };
+  readonly models: readonly ModelChoice[];
+  readonly selected: string;
+  readonly chips: readonly ReferenceChip[];
+  readonly session: SessionView;
+  /** The list of sessions, while it is shown. */
+  readonly list: { readonly query: string; readonly sessions: readonly SessionSummary[] | undefined } | undefined;
+  readonly notice: string | undefined;
+  readonly failed: { readonly failure: Failure; readonly action?: PanelAction } | undefined;
+  /** What has been sent and has not yet begun to run. */
+  readonly sending: string | undefined;
+  /** Counts the requests to put the cursor into the prompt box. */
+  readonly focus: number;
+}
+
+/** What happens on the page itself. */
+export type PageAction =
+  | { readonly type: "sent"; readonly text: string }
+  | { readonly type: "list_opened" }
+  | { readonly type: "list_closed" }
+  | { readonly type: "list_query"; readonly query: string }
+  | { readonly type: "dismissed" };
+
+const noSession: SessionView = {
+  sessionId: undefined,
+  title: undefined,
+  seq: 0,
+  earlier: [],
+  current: undefined,
+};
+
+/** The page before it has been told anything. */
+export const initialState: PanelState = {
+  workspace: undefined,
+  host: { state: "starting" },
+  models: [],
+  selected: "",
+  chips: [],
+  session: noSession,
+  list: undefined,
+  notice: undefined,
+  failed: undefined,
+  sending: undefined,
+  focus: 0,
+};
+
+/** The page after one more message or action. */
+export function reduce(state: PanelState, message: ToPanel | PageAction): PanelState {
+  switch (message.type) {
+    case "workspace":
+      return { ...state, workspace: message };
+    case "host":
+      return {
+        ...state,
+        host: { state: message.state, ...(message.message === undefined ? {} : { message: message.message }) },
+        sending: message.state === "running" ? state.sending : undefined,
+      };
+    case "models":
+      return { ...state, models: message.models, selected: message.selected };
+    case "session":
+      return showSession(state, message);
+    case "updates":
+      return message.sessionId === state.session.sessionId ? withUpdates(state, message.updates) : state;
+    case "sessions":
+      return state.list?.query === message.query
+        ? { ...state, list: { query: message.query, sessions: message.sessions } }
+        : state;
+    case "references":
+      return { ...state, chips: message.chips };
+    case "failed":
+      return {
+        ...state,
+        failed: { failure: message.failure, ...(message.action ? { action: message.action } : {}) },
+        sending: undefined,
+      };
+    case "prompt_settled":
+      return state.sending === undefined ? state : { ...state, sending: undefined };
+    case "notice":
+      return { ...state, notice: message.message };
+    case "focus":
+      return { ...state, focus: state.focus + 1, list: undefined };
+    case "sent":
+      return { ...state, sending: message.text, failed: undefined, notice: undefined };
+    case "list_opened":
+      return { ...state, list: { query: "", sessions: undefined } };
+    case "list_closed":
+      return { ...state, list: undefined };
+    case "dismissed":
+      return { ...state, failed: undefined, notice: undefined };
+    case "list_query":
+      return state.list ? { ...state, list: { ...state.list, query: message.query } } : state;
+    default:
+      return state;
+  }
+}
+
+/** Whether a turn runs in the session on screen, or is about to. */
+export function isRunning({ session, sending }: PanelState): boolean {
+  return sending !== undefined || (session.current !== undefined && session.current.end === undefined);
+}
+
+/** The model that the next prompt uses. */
+export function selectedModel({ models, selected }: PanelState): ModelChoice | undefined {
+  return models.find(({ id }) => id === selected);
+}
+
+/** All turns, oldest first. */
+export function turnsOf({ earlier, current }: SessionView): readonly TurnView[] {
+  return current ? [...earlier, current] : earlier;
+}
+
+function showSession(state: PanelState, message: Extract<ToPanel, { type: "session" }>): PanelState {
+  // A prompt in the empty state makes its session; that one is not another.
+  const other = message.sessionId !== state.session.sessionId && state.session.sessionId !== undefined;
+  const blank = { ...noSession, sessionId: message.sessionId };
+  const session = [...message.events, ...message.live].reduce(foldSession, blank);
+  return {
+    ...state,
+    session,
+    list: undefined,
+    ...(other ? { failed: undefined, notice: undefined, sending: undefined } : {}),
+  };
+}
+
+function withUpdates(state: PanelState, updates: readonly SessionUpdate[]): PanelState {
+  const session = updates.reduce(foldSession, state.session);
+  const started = updates.some(({ type }) => type === "turn_started");
+  return started
+    ? { ...state, session, sending: undefined, failed: undefined, notice: undefined }
+    : { ...state, session };
+}
+
+function foldSession(session: SessionView, update: SessionUpdate): SessionView {
+  return "seq" in update ? foldEvent(session, update) : foldDelta(session, update);
+}
+
+function foldEvent(session: SessionView, event: SessionEvent): SessionView {
+  if (event.seq <= session.seq) return session;
+  const next = { ...session, seq: event.seq };
+  const { earlier, current } = session;
+  switch (event.type) {
+    case "session_created":
+    case "system_set":
+      return next;
+    case "title_set":
+      return { ...next, title: event.title };
+    case "turn_started":
+      return { ...next, earlier: current ? [...earlier, current] : earlier, current: emptyTurn(event) };
+    case "turn_undone": {
+      const undo = (turn: TurnView) => (turn.turnId === event.turnId ? { ...turn, undone: event.files } : turn);
+      return { ...next, earlier: earlier.map(undo), current: current && undo(current) };
+    }
+    default:
+      return { ...next, current: current && foldTurn(current, event) };
+  }
+}
+
+function foldDelta(session: SessionView, delta: SessionDelta): SessionView {
+  if (!session.current) return session;
+  const current = streamTurn(session.current, delta);
+  return current === session.current ? session : { ...session, current };
+}

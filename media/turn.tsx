@@ -1,0 +1,310 @@
+/**
+ * One turn: what was asked, what was answered, what changed, and how it ended.
+ *
+ * Not here: tool cards (`toolCard.tsx`). Easily got wrong: complete and open blocks are siblings with the same keys, so
+ * that a block which completes stays the same element.
+ */
+
+import { useState } from "preact/hooks";
+import type { FileChange, ModelChoice, UndoneFile } from "../server/src/protocol/types.ts";
+import { count, dollars, duration, relativePath, splitPath } from "./format.ts";
+import type { Page } from "./page.ts";
+import { Button, Icon, IconButton, Markdown, memo, useNow } from "./parts.tsx";
+import { DraftCard, ToolCard } from "./toolCard.tsx";
+import { type Block, changedFiles, type OpenBlock, type Retry, type TurnView } from "./turnState.ts";
+
+interface TurnProps {
+  readonly turn: TurnView;
+  /** Blocks at its beginning that are not drawn. */
+  readonly skip: number;
+  readonly isLast: boolean;
+  readonly canUndo: boolean;
+  readonly models: readonly ModelChoice[];
+  readonly root: string | undefined;
+  readonly page: Page;
+}
+
+/** A turn of the conversation. */
+export const Turn = memo(function Turn(props: TurnProps) {
+  const { turn, skip, page } = props;
+  return (
+    <article class="turn">
+      {skip > 0 ? null : <Request turn={turn} />}
+      {turn.recorded ? <RecordedLabel page={page} /> : null}
+      {turn.blocks.slice(skip).map((block) => (
+        <BlockOf key={block.key} block={block} turn={turn} page={page} root={props.root} />
+      ))}
+      {turn.open.map((block) => (
+        <BlockOf key={block.key} block={block} turn={turn} page={page} root={props.root} />
+      ))}
+      <Progress turn={turn} />
+      <Ending {...props} />
+      <Changes {...props} />
+      {turn.end ? <Footer turn={turn} models={props.models} /> : null}
+    </article>
+  );
+});
+
+function Request({ turn }: { readonly turn: TurnView }) {
+  const text = turn.prompt.flatMap((part) => (part.type === "text" ? [part.text] : [])).join("\n\n");
+  return (
+    <div class="request">
+      <p class="request-text">{text}</p>
+      {turn.prompt.some(({ type }) => type !== "text") ? (
+        <ul class="chips" aria-label="References">
+          {turn.prompt.map((part, index) =>
+            part.type === "text" ? null : (
+              <li key={index} class="chip">
+                <Icon name={part.type === "image" ? "file-media" : "file"} />
+                <span>{part.type === "image" ? "Picture" : part.label}</span>
+              </li>
+            ),
+          )}
+        </ul>
+      ) : null}
+    </div>
+  );
+}
+
+function RecordedLabel({ page }: { readonly page: Page }) {
+  return (
+    <div class="recorded">
+      <span class="badge">
+        <Icon name="record" />
+        Recording
+      </span>
+      <span class="muted">Recorded words, real tools and edits</span>
+      <button type="button" class="link" onClick={() => page.post({ type: "set_api_key" })}>
+        Add API key
+      </button>
+    </div>
+  );
+}
+
+interface BlockProps {
+  readonly block: Block | OpenBlock;
+  readonly turn: TurnView;
+  readonly page: Page;
+  readonly root: string | undefined;
+}
+
+function BlockOf({ block, turn, page, root }: BlockProps) {
+  switch (block.kind) {
+    case "text":
+      return <Markdown text={block.text} />;
+    case "thinking":
+      return <Thinking text={block.text} running={turn.open.some(({ key }) => key === block.key)} />;
+    case "draft":
+      return <DraftCard name={block.name} json={block.json} />;
+    case "call": {
+      const call = turn.calls.get(block.callId);
+      return call ? <ToolCard call={call} live={turn.outputs[block.callId]} root={root} page={page} /> : null;
+    }
+    case "notice":
+      return (
+        <p class="remark">
+          <Icon name={block.level} />
+          <span>{block.message}</span>
+        </p>
+      );
+  }
+}
+
+const Thinking = memo(function Thinking({ text, running }: { readonly text: string; readonly running: boolean }) {
+  const [isOpen, setOpen] = useState(false);
+  return (
+    <div class="thinking">
+      <button type="button" class="fold" aria-expanded={isOpen} onClick={() => setOpen(!isOpen)}>
+        <Icon name={isOpen ? "chevron-down" : "chevron-right"} />
+        {running ? <span class="shimmer">Thinking</span> : "Thought"}
+      </button>
+      {isOpen ? <Markdown text={text} /> : null}
+    </div>
+  );
+});
+
+function Progress({ turn }: { readonly turn: TurnView }) {
+  if (turn.end) return null;
+  if (turn.retry) return <Countdown retry={turn.retry} />;
+  const states = [...turn.calls.values()].map(({ state }) => state);
+  if (turn.open.length > 0 || states.includes("waiting") || states.includes("running")) return null;
+  return (
+    <p class="progress">
+      <Icon name="loading" spin />
+      <span class="shimmer">Working</span>
+    </p>
+  );
+}
+
+function Countdown({ retry }: { readonly retry: Retry }) {
+  const now = useNow(true);
+  const seconds = Math.max(0, Math.ceil((retry.untilAt - now) / 1000));
+  const reason = retry.reason.replace(/[.\s]+$/, "");
+  return (
+    <p class="progress" role="status">
+      <Icon name="watch" />
+      <span>
+        {reason}, trying again {seconds > 0 ? `in ${seconds} s` : "now"}
+      </span>
+    </p>
+  );
+}
+
+const stopped: { readonly [reason: string]: string } = {
+  cancelled: "Stopped.",
+  max_tokens: "The answer reached its length limit.",
+  max_turn_requests: "The turn used all of its steps.",
+  refusal: "The model declined to answer.",
+  budget: "The budget is used up.",
+  error: "The turn failed.",
+};
+
+function Ending({ turn, isLast, page }: TurnProps) {
+  const { end } = turn;
+  if (!end || end.stopReason === "end_turn") return null;
+  const { failure } = end;
+  const needsKey = failure?.code === "auth" || failure?.code === "needs_key";
+  const isFault = end.stopReason === "error" || end.stopReason === "refusal";
+  return (
+    <>
+      {end.unfinished ? <Markdown text={end.unfinished} /> : null}
+      <div class={isFault ? "ending error" : "ending"}>
+        <Icon name={isFault ? "error" : end.stopReason === "cancelled" ? "circle-slash" : "warning"} />
+        <span>{failure?.message ?? stopped[end.stopReason]}</span>
+        {isLast && failure ? (
+          <div class="buttons">
+            {needsKey ? (
+              <Button primary onClick={() => page.post({ type: "set_api_key" })}>
+                Set API key
+              </Button>
+            ) : null}
+            <Button primary={!needsKey} onClick={() => page.post({ type: "try_again", prompt: turn.prompt })}>
+              Try again
+            </Button>
+            <Button onClick={() => page.post({ type: "do", action: "show_log" })}>Show log</Button>
+          </div>
+        ) : null}
+      </div>
+    </>
+  );
+}
+
+const undoWords: { readonly [outcome in UndoneFile["outcome"]]: string } = {
+  restored: "restored",
+  merged: "undone, your later changes kept",
+  conflict: "changed since in the same lines, left as it is",
+  unchanged: "unchanged",
+};
+
+function Changes({ turn, canUndo, root, page }: TurnProps) {
+  const files = changedFiles(turn.changes);
+  if (files.length === 0) return null;
+  const sum = (name: "addedLines" | "removedLines") => files.reduce((total, file) => total + file[name], 0);
+  const { undone } = turn;
+  return (
+    <section class="changes" aria-label="Changed files">
+      <header>
+        <span class="changes-title">{files.length === 1 ? "1 file changed" : `${files.length} files changed`}</span>
+        <Counts added={sum("addedLines")} removed={sum("removedLines")} />
+        <IconButton
+          icon="diff-multiple"
+          label="Open all diffs"
+          onClick={() => page.post({ type: "open_all_diffs", changes: files })}
+        />
+        {undone || !turn.end ? null : (
+          <button
+            type="button"
+            class="button small"
+            title="Give these files their text from before this turn"
+            disabled={!canUndo}
+            onClick={() => page.post({ type: "undo", turnId: turn.turnId })}
+          >
+            <Icon name="discard" />
+            Undo
+          </button>
+        )}
+      </header>
+      <ul>
+        {files.map((file) => (
+          <li key={file.uri}>
+            <ChangedFileRow
+              file={file}
+              path={relativePath(file.uri, root)}
+              outcome={undone?.find(({ uri }) => uri === file.uri)?.outcome}
+              page={page}
+            />
+          </li>
+        ))}
+      </ul>
+      {undone ? <UndoSummary files={undone} /> : null}
+    </section>
+  );
+}
+
+function ChangedFileRow(props: {
+  readonly file: FileChange;
+  readonly path: string;
+  readonly outcome: UndoneFile["outcome"] | undefined;
+  readonly page: Page;
+}) {
+  const { file, path, outcome, page } = props;
+  const { folder, name } = splitPath(path);
+  const status = file.before === null ? "Added" : file.after === null ? "Deleted" : "Modified";
+  return (
+    <button
+      type="button"
+      class="changed-file"
+      title={`${status}: ${path}. Open the diff`}
+      onClick={() => page.post({ type: "open_diff", change: file })}
+    >
+      <Icon name={file.before === null ? "diff-added" : file.after === null ? "diff-removed" : "diff-modified"} />
+      <span class="changed-name">
+        {name} <span class="muted">{folder.replace(/\/$/, "")}</span>
+      </span>
+      {outcome ? (
+        <span class={outcome === "conflict" ? "outcome conflict" : "outcome"}>{undoWords[outcome]}</span>
+      ) : (
+        <Counts added={file.addedLines} removed={file.removedLines} />
+      )}
+    </button>
+  );
+}
+
+function UndoSummary({ files }: { readonly files: readonly UndoneFile[] }) {
+  const conflicts = files.filter(({ outcome }) => outcome === "conflict").length;
+  return (
+    <p class={conflicts > 0 ? "undo-summary conflict" : "undo-summary"} role="status">
+      <Icon name={conflicts > 0 ? "warning" : "discard"} />
+      {conflicts > 0
+        ? "Undone, except where you have changed the same lines since. Open the diff to decide."
+        : "Undone."}
+    </p>
+  );
+}
+
+function Counts({ added, removed }: { readonly added: number; readonly removed: number }) {
+  return (
+    <span class="counts" role="img" aria-label={`${added} lines added, ${removed} removed`}>
+      <span class="added">+{added}</span> <span class="removed">−{removed}</span>
+    </span>
+  );
+}
+
+function Footer({ turn, models }: { readonly turn: TurnView; readonly models: readonly ModelChoice[] }) {
+  const { usage, cost, end, model } = turn;
+  const prompt = usage.inputTokens + usage.cacheReadTokens + usage.cacheWriteTokens;
+  const cached = prompt > 0 ? Math.round((100 * usage.cacheReadTokens) / prompt) : 0;
+  const tokens = prompt + usage.outputTokens;
+  const parts = [
+    models.find(({ id }) => id === model)?.label ?? model,
+    ...(tokens > 0 ? [`${count(tokens)} tokens`] : []),
+    ...(cost === undefined ? [] : [dollars(cost)]),
+    ...(end ? [duration(end.at - turn.startedAt)] : []),
+  ];
+  const detail = `Prompt ${count(prompt)} tokens, ${cached} % of them from the cache; answer ${count(usage.outputTokens)}, of which thinking ${count(usage.thinkingTokens)}`;
+  return (
+    <footer class="footer" title={tokens > 0 ? detail : ""}>
+      {parts.join(" · ")}
+    </footer>
+  );
+}

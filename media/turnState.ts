@@ -1,0 +1,324 @@
+/**
+ * The pure fold of one turn: its blocks in order, its tool calls by id, what it changed and what it cost.
+ *
+ * Not here: the session around it (`state.ts`) or drawing. Easily got wrong: a block keeps its key from its first delta
+ * to its stored form, so that the page turns one into the other in place.
+ */
+import type {
+  AssistantBlock,
+  CallId,
+  Failure,
+  FileChange,
+  Json,
+  Location,
+  PermissionRequest,
+  PromptOrigin,
+  PromptPart,
+  SessionDelta,
+  SessionEvent,
+  StopReason,
+  ToolKind,
+  TurnId,
+  UndoneFile,
+  Usage,
+} from "../server/src/protocol/types.ts";
+
+/** A block that is complete, or a remark between blocks. */
+export type Block =
+  | { readonly kind: "text" | "thinking"; readonly key: string; readonly text: string }
+  | { readonly kind: "call"; readonly key: string; readonly callId: CallId }
+  | { readonly kind: "notice"; readonly key: string; readonly level: "info" | "warning"; readonly message: string };
+
+/** A block that is being streamed. */
+export type OpenBlock =
+  | { readonly kind: "text" | "thinking"; readonly key: string; readonly text: string }
+  | { readonly kind: "draft"; readonly key: string; readonly name: string; readonly json: string };
+
+/** How a tool call is. */
+export type CallState = "queued" | "running" | "waiting" | "done" | "failed" | "denied" | "stopped";
+
+/** A tool call, as its card shows it. */
+export interface CallView {
+  readonly callId: CallId;
+  readonly name: string;
+  readonly input: Json;
+  readonly kind: ToolKind;
+  readonly title: string;
+  readonly locations: readonly Location[];
+  readonly state: CallState;
+  /** The question that waits for an answer. */
+  readonly request?: PermissionRequest;
+  /** Milliseconds since the epoch at which it began to run. */
+  readonly startedAt?: number;
+  readonly durationMs?: number;
+  readonly output?: string;
+}
+
+/** A wait before a request is tried again. */
+export type Retry = Extract<SessionDelta, { type: "retry_delta" }>;
+
+/** One turn on screen. */
+export interface TurnView {
+  readonly turnId: TurnId;
+  readonly prompt: readonly PromptPart[];
+  readonly origin: PromptOrigin;
+  readonly model: string;
+  readonly recorded: boolean;
+  readonly startedAt: number;
+  readonly step: number;
+  readonly blocks: readonly Block[];
+  readonly open: readonly OpenBlock[];
+  readonly calls: ReadonlyMap<CallId, CallView>;
+  /** What running calls have printed so far. */
+  readonly outputs: { readonly [callId: string]: string };
+  readonly changes: readonly FileChange[];
+  readonly usage: Usage;
+  /** US dollars; absent where no step had a price. */
+  readonly cost?: number;
+  readonly retry?: Retry;
+  readonly end?: TurnEndView;
+  readonly undone?: readonly UndoneFile[];
+}
+
+/** How a turn ended. */
+export interface TurnEndView {
+  readonly at: number;
+  readonly stopReason: StopReason;
+  readonly failure?: Failure;
+  readonly unfinished?: string;
+}
+
+/** Characters of a running call's output that are kept. */
+const outputLimit = 64 * 1024;
+
+const noUsage: Usage = { inputTokens: 0, cacheReadTokens: 0, cacheWriteTokens: 0, outputTokens: 0, thinkingTokens: 0 };
+
+/** A turn that has just started. */
+export function emptyTurn(event: Extract<SessionEvent, { type: "turn_started" }>): TurnView {
+  const { turnId, prompt, origin, model, recorded, at } = event;
+  return {
+    turnId,
+    prompt,
+    origin,
+    model,
+    recorded,
+    startedAt: at,
+    step: 0,
+    blocks: [],
+    open: [],
+    calls: new Map(),
+    outputs: {},
+    changes: [],
+    usage: noUsage,
+  };
+}
+
+/** The turn after one more stored event. */
+export function foldTurn(turn: TurnView, event: SessionEvent): TurnView {
+  switch (event.type) {
+    case "step_started":
+      return { ...withoutRetry(turn), step: event.step, open: [] };
+    case "step_restarted":
+      return { ...withoutRetry(turn), ...restarted(turn, event.seq, event.step) };
+    case "assistant_block":
+      return withBlock(withoutRetry(turn), event.step, event.index, event.block);
+    case "tool_started":
+      return withCall(turn, event.callId, (call) => ({
+        ...call,
+        kind: event.kind,
+        title: event.title,
+        locations: event.locations,
+        state: "running",
+        startedAt: event.at,
+      }));
+    case "permission_requested":
+      return withCall(turn, event.callId, (call) => ({
+        ...call,
+        kind: event.request.kind,
+        title: event.request.title,
+        state: "waiting",
+        request: event.request,
+      }));
+    case "permission_resolved":
+      return withCall(turn, event.callId, ({ request: _, ...call }) => ({
+        ...call,
+        state: event.choice === "deny" ? "denied" : event.choice === "cancelled" ? "stopped" : "running",
+      }));
+    case "tool_result": {
+      const { [event.callId]: _, ...outputs } = turn.outputs;
+      return withCall({ ...turn, outputs }, event.callId, ({ request: _asked, ...call }) => ({
+        ...call,
+        state: !event.isError ? "done" : call.state === "denied" || call.state === "stopped" ? call.state : "failed",
+        durationMs: event.durationMs,
+        output: event.text,
+      }));
+    }
+    case "file_changed":
+      return { ...turn, changes: [...turn.changes, event.change] };
+    case "file_change_failed": {
+      const last = turn.changes.findLastIndex(({ uri }) => uri === event.uri);
+      return { ...turn, changes: turn.changes.filter((_, index) => index !== last) };
+    }
+    case "step_finished":
+      return withStepCosts(turn, event);
+    case "turn_finished":
+      return finished(withoutRetry(turn), event);
+    case "notice":
+      return {
+        ...turn,
+        blocks: [...turn.blocks, { kind: "notice", key: `n${event.seq}`, level: event.level, message: event.message }],
+      };
+    default:
+      return turn;
+  }
+}
+
+/** The turn after one more delta. Touches nothing but the block or the call that the delta is about. */
+export function streamTurn(turn: TurnView, delta: SessionDelta): TurnView {
+  switch (delta.type) {
+    case "text_delta":
+    case "thinking_delta": {
+      const kind = delta.type === "text_delta" ? "text" : "thinking";
+      return withOpen(turn, delta, (key, block) => ({
+        kind,
+        key,
+        text: block?.kind === kind ? block.text + delta.text : delta.text,
+      }));
+    }
+    case "tool_call_delta":
+      return withOpen(turn, delta, (key, block) => ({
+        kind: "draft",
+        key,
+        name: delta.name || (block?.kind === "draft" ? block.name : ""),
+        json: block?.kind === "draft" ? block.json + delta.json : delta.json,
+      }));
+    case "tool_output_delta": {
+      if (turn.calls.get(delta.callId)?.output !== undefined) return turn;
+      const text = (turn.outputs[delta.callId] ?? "") + delta.text;
+      const kept = text.length > 2 * outputLimit ? text.slice(-outputLimit) : text;
+      return { ...turn, outputs: { ...turn.outputs, [delta.callId]: kept } };
+    }
+    case "retry_delta":
+      return delta.turnId === turn.turnId ? { ...turn, retry: delta } : turn;
+    default:
+      return turn;
+  }
+}
+
+/** The changes of a turn by file: first before-image, last after-image; a file that ended as it began is left out. */
+export function changedFiles(changes: readonly FileChange[]): readonly FileChange[] {
+  const files = new Map<string, FileChange>();
+  for (const change of changes) {
+    const first = files.get(change.uri);
+    files.set(
+      change.uri,
+      first
+        ? {
+            ...change,
+            before: first.before,
+            addedLines: first.addedLines + change.addedLines,
+            removedLines: first.removedLines + change.removedLines,
+          }
+        : change,
+    );
+  }
+  return [...files.values()].filter(({ before, after }) => before !== after);
+}
+
+function keyOf(step: number, index: number): string {
+  return `${step}.${index}`;
+}
+
+function withOpen(
+  turn: TurnView,
+  delta: { readonly turnId: TurnId; readonly index: number },
+  next: (key: string, block: OpenBlock | undefined) => OpenBlock,
+): TurnView {
+  if (delta.turnId !== turn.turnId || turn.end) return turn;
+  const key = keyOf(turn.step, delta.index);
+  // The newest blocks are at the end, so both looks are short.
+  const at = turn.open.findLastIndex((block) => block.key === key);
+  if (at < 0 && turn.blocks.findLast((block) => block.key === key)) return turn;
+  const block = next(key, turn.open[at]);
+  const open = at < 0 ? [...turn.open, block] : turn.open.with(at, block);
+  return turn.retry ? { ...withoutRetry(turn), open } : { ...turn, open };
+}
+
+function withBlock(turn: TurnView, step: number, index: number, { part }: AssistantBlock): TurnView {
+  const key = keyOf(step, index);
+  const open = turn.open.filter((block) => block.key !== key);
+  switch (part.type) {
+    case "text":
+    case "thinking":
+      return part.text.trim() === ""
+        ? { ...turn, open }
+        : { ...turn, open, blocks: [...turn.blocks, { kind: part.type, key, text: part.text }] };
+    case "tool_call": {
+      const { callId, name, input } = part;
+      const call: CallView = {
+        callId,
+        name,
+        input,
+        kind: "other",
+        title: name,
+        locations: [],
+        state: "queued",
+      };
+      const calls = new Map(turn.calls).set(callId, call);
+      return { ...turn, open, calls, blocks: [...turn.blocks, { kind: "call", key, callId }] };
+    }
+    case "opaque":
+      return { ...turn, open };
+  }
+}
+
+function withCall(turn: TurnView, callId: CallId, change: (call: CallView) => CallView): TurnView {
+  const call = turn.calls.get(callId);
+  return call ? { ...turn, calls: new Map(turn.calls).set(callId, change(call)) } : turn;
+}
+
+function restarted(turn: TurnView, seq: number, step: number): Pick<TurnView, "open" | "blocks"> {
+  const kept = turn.blocks.filter(({ key }) => !key.startsWith(`${step}.`));
+  const message = "The connection broke. Asking again.";
+  return { open: [], blocks: [...kept, { kind: "notice", key: `n${seq}`, level: "info", message }] };
+}
+
+function withStepCosts(turn: TurnView, event: Extract<SessionEvent, { type: "step_finished" }>): TurnView {
+  const { usage, cost } = event;
+  const sum = (name: keyof Usage) => turn.usage[name] + usage[name];
+  return {
+    ...turn,
+    usage: {
+      inputTokens: sum("inputTokens"),
+      cacheReadTokens: sum("cacheReadTokens"),
+      cacheWriteTokens: sum("cacheWriteTokens"),
+      outputTokens: sum("outputTokens"),
+      thinkingTokens: sum("thinkingTokens"),
+    },
+    ...(cost === undefined ? {} : { cost: (turn.cost ?? 0) + cost }),
+  };
+}
+
+function finished(turn: TurnView, event: Extract<SessionEvent, { type: "turn_finished" }>): TurnView {
+  const { at, stopReason, failure, unfinished } = event;
+  const isOpen = ({ state }: CallView) => state === "queued" || state === "running" || state === "waiting";
+  const calls = new Map(
+    [...turn.calls].map(([callId, call]): [CallId, CallView] => {
+      if (!isOpen(call)) return [callId, call];
+      const { request: _, ...rest } = call;
+      return [callId, { ...rest, state: "stopped" }];
+    }),
+  );
+  return {
+    ...turn,
+    open: [],
+    outputs: {},
+    calls,
+    end: { at, stopReason, ...(failure ? { failure } : {}), ...(unfinished ? { unfinished } : {}) },
+  };
+}
+
+function withoutRetry(turn: TurnView): TurnView {
+  const { retry: _, ...rest } = turn;
+  return rest;
+}
