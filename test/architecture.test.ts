@@ -18,14 +18,16 @@ const mayImport: { readonly [unit: string]: readonly string[] } = {
   "server/protocol": [],
   "server/config": ["server/protocol"],
   "server/storage": ["server/base", "server/protocol"],
-  "server/workspace": ["server/base", "server/protocol"],
+  "server/text": [],
+  "server/workspace": ["server/base", "server/protocol", "server/text"],
   "server/model": ["server/base", "server/protocol"],
-  "server/tools": ["server/base", "server/protocol", "server/workspace", "server/storage"],
+  "server/tools": ["server/base", "server/protocol", "server/text", "server/workspace", "server/storage"],
   "server/session": [
     "server/base",
     "server/protocol",
     "server/model",
     "server/tools",
+    "server/text",
     "server/workspace",
     "server/storage",
   ],
@@ -34,6 +36,7 @@ const mayImport: { readonly [unit: string]: readonly string[] } = {
     "server/protocol",
     "server/model",
     "server/tools",
+    "server/text",
     "server/workspace",
     "server/storage",
     "server/session",
@@ -43,6 +46,7 @@ const mayImport: { readonly [unit: string]: readonly string[] } = {
     "server/protocol",
     "server/model",
     "server/tools",
+    "server/text",
     "server/workspace",
     "server/storage",
     "server/session",
@@ -56,7 +60,10 @@ const mayImport: { readonly [unit: string]: readonly string[] } = {
 /** Library or built-in → where it may be used. */
 const onlyIn: readonly { readonly module: RegExp; readonly places: RegExp }[] = [
   { module: /^vscode$/, places: /^client\// },
-  { module: /^vscode-(languageserver|languageclient|jsonrpc)/, places: /^(client\/|server\/src\/main\/|server\/src\/protocol\/methods\.ts)/ },
+  {
+    module: /^vscode-(languageserver|languageclient|jsonrpc)/,
+    places: /^(client\/|server\/src\/main\/|server\/src\/protocol\/methods\.ts)/,
+  },
   {
     module: /^node:(fs|fs\/promises|child_process)$/,
     places: /^server\/src\/(main|storage|workspace)\//,
@@ -87,8 +94,8 @@ function readSources(folder: string): Source[] {
     .map((name) => {
       const path = join(folder, name);
       const text = readFileSync(join(root, path), "utf8");
-      const imports = [...text.matchAll(/(?:\bfrom\s+|\bimport\s*\(\s*|^import\s+)"([^"]+)"/gm)].map(([, target = ""]) =>
-        target.startsWith(".") ? relative(root, resolve(root, dirname(path), target)) : target,
+      const imports = [...text.matchAll(/(?:\bfrom\s+|\bimport\s*\(\s*|^import\s+)"([^"]+)"/gm)].map(
+        ([, target = ""]) => (target.startsWith(".") ? relative(root, resolve(root, dirname(path), target)) : target),
       );
       return { path, text, imports };
     });
@@ -134,7 +141,9 @@ describe("imports", () => {
   test("of libraries stay where they belong", () => {
     const wrong = sources.flatMap(({ path, imports }) =>
       imports.flatMap((target) =>
-        onlyIn.filter(({ module, places }) => module.test(target) && !places.test(path)).map(() => `${path} imports ${target}`),
+        onlyIn
+          .filter(({ module, places }) => module.test(target) && !places.test(path))
+          .map(() => `${path} imports ${target}`),
       ),
     );
     expect(wrong).toEqual([]);
@@ -225,7 +234,11 @@ describe("documents", () => {
     const files = sources.map(({ path }) => path.replace("server/src/", ""));
     const missing = files.filter((path) => !document.includes(`\`${path}\``));
     expect(missing).toEqual([]);
-    const named = [...document.matchAll(/`((?:base|protocol|storage|workspace|model|tools|session|main|client\/src|media)\/[\w/]+\.tsx?)`/g)];
+    const named = [
+      ...document.matchAll(
+        /`((?:base|protocol|storage|text|workspace|model|tools|session|main|client\/src|media)\/[\w/]+\.tsx?)`/g,
+      ),
+    ];
     expect(named.map(([, path = ""]) => path).filter((path) => !files.includes(path))).toEqual([]);
   });
 });

@@ -6,9 +6,9 @@
  */
 import { readFileSync, statSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
+import { fromLf, type LineStyle, lineStyleOf, withoutBom } from "../../server/src/text/lineEndings.ts";
 import type { DocumentEdit } from "../../server/src/workspace/documentEdits.ts";
 import type { EditorPort } from "../../server/src/workspace/editor.ts";
-import { fromLf, type LineStyle, lineStyleOf, withoutBom } from "../../server/src/workspace/lineEndings.ts";
 
 interface FakeDocument {
   text: string;

@@ -9,7 +9,7 @@ import { messageOf, ToolError } from "../base/errors.ts";
 import { log } from "../base/trace.ts";
 import type { BlobId, FileChange, UndoneFile } from "../protocol/types.ts";
 import type { SessionStore } from "../storage/store.ts";
-import { mergeTexts } from "../workspace/merge.ts";
+import { mergeTexts } from "../text/merge.ts";
 import type { FileText, Workspace } from "../workspace/workspace.ts";
 
 /** What undoing needs. */

@@ -18,6 +18,7 @@ import type {
   TurnId,
 } from "../protocol/types.ts";
 import type { SessionStore } from "../storage/store.ts";
+import { countLines } from "../text/diff.ts";
 import {
   decidePermission,
   type PermissionDecision,
@@ -29,7 +30,6 @@ import {
 import type { Registry } from "../tools/registry.ts";
 import { createScheduler, type PendingCall, type SchedulerDeps, type Verdict } from "../tools/scheduler.ts";
 import type { ToolContext } from "../tools/tool.ts";
-import { countLines } from "../workspace/diff.ts";
 import type { FileText, Workspace } from "../workspace/workspace.ts";
 import type { StepScheduler } from "./turn.ts";
 

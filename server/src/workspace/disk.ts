@@ -1,7 +1,7 @@
 /**
  * A workspace on a folder of the disk.
  *
- * Not here: unsaved text (`editor.ts`), merging (`applyEdit.ts`), permissions. Easily got wrong: a swap compares the bytes
+ * Not here: unsaved text (`editor.ts`), merging (`text/merge.ts`), permissions. Easily got wrong: a swap compares the bytes
  * twice, once before it writes its temp file and once right before the rename; writers outside of this process are only
  * caught by that, those inside wait for each other.
  */

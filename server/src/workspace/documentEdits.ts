@@ -4,8 +4,8 @@
  * Not here: sending them (`editor.ts`). Easily got wrong: an editor's document has one kind of line ending and no byte
  * order mark, whatever the file has; the new text is brought to that first.
  */
-import { diffTexts, splitLines } from "./diff.ts";
-import { fromLf, lineStyleOf } from "./lineEndings.ts";
+import { diffTexts, splitLines } from "../text/diff.ts";
+import { fromLf, lineStyleOf } from "../text/lineEndings.ts";
 
 /** One replaced range, in LSP's words: lines and UTF-16 characters count from 0, the end is not included. */
 export interface DocumentEdit {

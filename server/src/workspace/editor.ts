@@ -9,9 +9,9 @@
 import { createHash } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import { ToolError } from "../base/errors.ts";
+import { fromLf, lineStyleOf, sameButForEndings } from "../text/lineEndings.ts";
 import { type DocumentEdit, toDocumentEdits } from "./documentEdits.ts";
 import { matchesGlob } from "./ignore.ts";
-import { fromLf, lineStyleOf, sameButForEndings } from "./lineEndings.ts";
 import { createQueues } from "./queues.ts";
 import { refuseReadOnly } from "./textFile.ts";
 import type {

@@ -8,9 +8,9 @@
 import { LRUCache } from "lru-cache";
 import * as z from "zod/mini";
 import { isAbort, ToolError } from "../../base/errors.ts";
-import { diffTexts } from "../../workspace/diff.ts";
-import { toLf } from "../../workspace/lineEndings.ts";
-import { matchEdit } from "../../workspace/matchEdit.ts";
+import { diffTexts } from "../../text/diff.ts";
+import { toLf } from "../../text/lineEndings.ts";
+import { matchEdit } from "../../text/matchEdit.ts";
 import type { FileText, ResolvedPath } from "../../workspace/workspace.ts";
 import { defineTool, type Tool, type ToolContext, type ToolOutput } from "../tool.ts";
 import { clip, splitTextLines, unsavedNote } from "./text.ts";

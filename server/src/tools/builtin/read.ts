@@ -6,7 +6,7 @@
  */
 import * as z from "zod/mini";
 import { isAbort, messageOf, ToolError } from "../../base/errors.ts";
-import { toLf } from "../../workspace/lineEndings.ts";
+import { toLf } from "../../text/lineEndings.ts";
 import type { FileText } from "../../workspace/workspace.ts";
 import { defineTool, type ToolContext, type ToolOutput } from "../tool.ts";
 import { clip, counted, headLines, shareOut, splitTextLines } from "./text.ts";

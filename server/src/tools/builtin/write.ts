@@ -6,7 +6,7 @@
  */
 import * as z from "zod/mini";
 import { ToolError } from "../../base/errors.ts";
-import { fromLf, lineStyleOf } from "../../workspace/lineEndings.ts";
+import { fromLf, lineStyleOf } from "../../text/lineEndings.ts";
 import type { FileText } from "../../workspace/workspace.ts";
 import { defineTool, type ToolContext, type ToolOutput } from "../tool.ts";
 import { counted, splitTextLines, unsavedNote } from "./text.ts";

@@ -2,8 +2,8 @@
  * The match ladder: a table of edits that fit, one of edits that must be refused, and properties over generated files.
  */
 import { describe, expect, it } from "vitest";
-import { type MatchOutcome, type MatchRung, matchEdit } from "../../../server/src/workspace/matchEdit.ts";
-import { seeded } from "./seeded.ts";
+import { type MatchOutcome, type MatchRung, matchEdit } from "../../../server/src/text/matchEdit.ts";
+import { seeded } from "../workspace/seeded.ts";
 
 function reasonOf(outcome: MatchOutcome): string {
   return outcome.ok ? `ok:${outcome.rung}` : outcome.reason;

@@ -2,8 +2,8 @@
  * Line diff: applying the changes gives the new text for any two texts, and the unified form is what `git apply` reads.
  */
 import { describe, expect, it } from "vitest";
-import { countLines, diffTexts, splitLines, unifiedDiff } from "../../../server/src/workspace/diff.ts";
-import { seeded } from "./seeded.ts";
+import { countLines, diffTexts, splitLines, unifiedDiff } from "../../../server/src/text/diff.ts";
+import { seeded } from "../workspace/seeded.ts";
 
 function applied(oldText: string, newText: string): string {
   const lines = splitLines(oldText);

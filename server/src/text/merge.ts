@@ -1,7 +1,7 @@
 /**
  * Three-way merge of texts by line: what both sides made of one base, or the places where they really overlap.
  *
- * Not here: reading, writing, retrying (`applyEdit.ts`). Easily got wrong: changes that touch without a line between them
+ * Not here: reading, writing, retrying. Easily got wrong: changes that touch without a line between them
  * count as overlapping, as in git; and `ours` is what the agent proposes, `theirs` what is there now.
  */
 import { diff3Merge } from "node-diff3";

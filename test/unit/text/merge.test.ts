@@ -2,8 +2,8 @@
  * Three-way merge: a table, and the property that matters: no line that someone wrote is lost unless a conflict is told.
  */
 import { describe, expect, it } from "vitest";
-import { mergeTexts } from "../../../server/src/workspace/merge.ts";
-import { type Seeded, seeded } from "./seeded.ts";
+import { mergeTexts } from "../../../server/src/text/merge.ts";
+import { type Seeded, seeded } from "../workspace/seeded.ts";
 
 const clean: readonly (readonly [name: string, base: string, ours: string, theirs: string, want: string])[] = [
   ["only ours", "a\nb\n", "a\nB\n", "a\nb\n", "a\nB\n"],
