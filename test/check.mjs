@@ -25,7 +25,11 @@ function entry(name, bin = name) {
 function run(title, args) {
   const startedAt = performance.now();
   return new Promise((done) => {
-    const child = spawn(node, args, { cwd: root, stdio: ["ignore", "pipe", "pipe"], env: { ...process.env, FORCE_COLOR: "0" } });
+    const child = spawn(node, args, {
+      cwd: root,
+      stdio: ["ignore", "pipe", "pipe"],
+      env: { ...process.env, FORCE_COLOR: "0" },
+    });
     let output = "";
     child.stdout.on("data", (chunk) => (output += chunk));
     child.stderr.on("data", (chunk) => (output += chunk));
@@ -51,7 +55,10 @@ const results = await Promise.all([
 
 if (countsFile) {
   const { numPassedTests = 0, numFailedTests = 1, numPendingTests = 0 } = JSON.parse(readFileSync(report, "utf8"));
-  writeFileSync(countsFile, JSON.stringify({ passed: numPassedTests, failed: numFailedTests, skipped: numPendingTests }));
+  writeFileSync(
+    countsFile,
+    JSON.stringify({ passed: numPassedTests, failed: numFailedTests, skipped: numPendingTests }),
+  );
 }
 
 const sizes = ["server/src", "client/src", "media", "test"]
@@ -62,5 +69,10 @@ const sizes = ["server/src", "client/src", "media", "test"]
   )
   .map((path) => ({ path, lines: readFileSync(join(root, path), "utf8").split("\n").length }))
   .sort((a, b) => b.lines - a.lines);
-console.log(`largest files: ${sizes.slice(0, 5).map(({ path, lines }) => `${path} ${lines}`).join(", ")}`);
+console.log(
+  `largest files: ${sizes
+    .slice(0, 5)
+    .map(({ path, lines }) => `${path} ${lines}`)
+    .join(", ")}`,
+);
 process.exitCode = results.every(Boolean) ? 0 : 1;

@@ -170,7 +170,7 @@ export class Conversation {
     if (!list) return;
     this.showModels(list);
     const selected = list.models.find(({ id }) => id === list.selected);
-    const isMissing = !selected || selected.state !== "ready";
+    const isMissing = selected?.state !== "ready";
     const ready = list.models.find(({ credential, state }) => credential === entered.name && state === "ready");
     const wanted = list.models.find(({ id, state }) => id === model && state === "ready") ?? (isMissing && ready);
     if (wanted && wanted.id !== list.selected) await this.selectModel(wanted.id);

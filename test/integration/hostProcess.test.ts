@@ -80,7 +80,9 @@ test("a code action's command runs as a task, shown as progress and revealed", a
     root: work(),
     env,
     prepare: (connection) => {
-      connection.onNotification("$/progress", ({ value }) => progress.push(value.kind));
+      connection.onNotification("$/progress", ({ value }) => {
+        progress.push(value.kind);
+      });
       connection.onNotification(methods.revealSession, ({ sessionId }) => revealed?.(sessionId));
     },
   });

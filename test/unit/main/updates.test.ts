@@ -16,7 +16,11 @@ function record() {
       };
     },
   });
-  return { sent, push: (update: object) => coalescer.push("s" as SessionId, update as SessionUpdate), frame: () => frame?.() };
+  return {
+    sent,
+    push: (update: object) => coalescer.push("s" as SessionId, update as SessionUpdate),
+    frame: () => frame?.(),
+  };
 }
 
 const text = (index: number, value: string) => ({ type: "text_delta", turnId: "t", index, text: value });

@@ -1,9 +1,9 @@
 /** The fold from events to session state: tables of events and the messages and openings that they give. */
 import { describe, expect, test } from "vitest";
 import { initialState, messagesOf, openCalls, reduceAll, runningTurn } from "../../../server/src/session/reduce.ts";
-import { call, createEvents, says, started } from "../../support/events.ts";
+import { call, createEvents, type PlainEventBody, says, started } from "../../support/events.ts";
 
-const folded = (...bodies: Parameters<typeof createEvents>) => reduceAll(initialState, createEvents(...bodies));
+const folded = (...bodies: readonly PlainEventBody[]) => reduceAll(initialState, createEvents(...bodies));
 
 describe("messages", () => {
   test("show results after their message in call order, whatever order they finished in", () => {
@@ -97,7 +97,7 @@ test("a write that did not happen is no change", () => {
 });
 
 test("an event of a newer version only moves the position", () => {
-  const state = folded(started("t1", "x"), { type: "from_the_future", what: 1 } as never);
+  const state = folded(started("t1", "x"), { type: "from_the_future", what: 1 });
   expect(state.seq).toBe(2);
   expect(messagesOf(state)).toHaveLength(1);
 });
