@@ -194,16 +194,17 @@ async function runPaletteCommand(page: Page, title: string): Promise<void> {
   const input = page.locator(".quick-input-widget input");
   const row = page.locator(".quick-input-list .monaco-list-row.focused").filter({ hasText: title });
   const deadline = Date.now() + readyDeadlineMs;
+  await page.keyboard.press("F1");
+  await input.waitFor();
   for (;;) {
-    await page.keyboard.press("F1");
-    await input.waitFor();
+    // The list is made when the text changes, so it is changed until the command is known.
+    await input.fill(">");
     await input.fill(`>${title}`);
     try {
-      await row.waitFor({ timeout: 2000 });
+      await row.waitFor({ timeout: 500 });
       break;
     } catch (error) {
       if (Date.now() > deadline) throw new Error(`The palette does not offer "${title}".`, { cause: error });
-      await page.keyboard.press("Escape");
     }
   }
   await page.keyboard.press("Enter");
