@@ -147,8 +147,9 @@ function FailedAction(props: { readonly action: PanelAction; readonly onClick: (
   );
 }
 
+/** The first is what the recording answers; a recording is offered nothing else. */
 const examples: readonly { readonly icon: string; readonly text: string }[] = [
-  { icon: "beaker", text: "Run the tests, find out why one fails, and fix it." },
+  { icon: "beaker", text: "Run the tests and fix what fails." },
   { icon: "telescope", text: "Explain how this project is organised and where to start reading." },
   { icon: "git-compare", text: "Review my uncommitted changes and point out mistakes." },
 ];
@@ -174,7 +175,7 @@ function EmptyState({ state, page, onExample }: ViewProps & { readonly onExample
       <p>Describe a task. Hermes reads, edits and runs things in this folder, and asks before it changes anything.</p>
       {model?.state === "recording" ? <RecordingOffer page={page} /> : null}
       <ul class="examples" aria-label="Examples">
-        {examples.map(({ icon, text }) => (
+        {(model?.state === "recording" ? examples.slice(0, 1) : examples).map(({ icon, text }) => (
           <li key={text}>
             <button type="button" class="example" onClick={() => onExample(text)}>
               <Icon name={icon} />

@@ -180,6 +180,7 @@ export class AgentClient implements Disposable {
           credentials,
           settings: JSON.parse(JSON.stringify(workspace.getConfiguration("hermes"))),
           trusted: workspace.isTrusted,
+          exclude: excludedGlobs(),
           ripgrepPath: env.appRoot,
         }),
         errorHandler: {
@@ -233,5 +234,13 @@ function nextStatus(event: Event<HostStatus>): Promise<void> {
       subscription.dispose();
       resolve();
     });
+  });
+}
+
+/** The globs that the user hides from the explorer and from search. Globs with a condition are left out. */
+function excludedGlobs(): readonly string[] {
+  return ["files", "search"].flatMap((section) => {
+    const globs = workspace.getConfiguration(section).get<{ readonly [glob: string]: unknown }>("exclude") ?? {};
+    return Object.entries(globs).flatMap(([glob, on]) => (on === true ? [glob] : []));
   });
 }

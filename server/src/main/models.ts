@@ -220,14 +220,15 @@ async function readAdditions(path: string): Promise<readonly ModelSpec[]> {
   }
 }
 
-/** The recording lies beside the bundle; run from source, in `server/recordings`. */
+/** The recording lies beside the bundle, whose chunks are a folder deeper; run from source, in `server/recordings`. */
 async function readRecording(): Promise<string> {
-  try {
-    return await readFile(new URL("recordings/tour.jsonl", import.meta.url), "utf8");
-  } catch (error) {
-    if (errorCode(error) !== "ENOENT") throw error;
-    return readFile(new URL("../../recordings/tour.jsonl", import.meta.url), "utf8");
-  }
+  const folders = ["recordings", "../recordings", "../../recordings"];
+  const found = await Promise.allSettled(
+    folders.map((folder) => readFile(new URL(`${folder}/tour.jsonl`, import.meta.url), "utf8")),
+  );
+  const first = found.find((result) => result.status === "fulfilled");
+  if (first) return first.value;
+  throw new RequestError("no_recording", "The recorded tour is missing from this installation. Install Hermes again.");
 }
 
 /** Loaded on demand: a session with a key needs neither the recording nor its checks. */

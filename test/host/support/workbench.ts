@@ -154,7 +154,7 @@ export async function openWorkbench(options: WorkbenchOptions): Promise<Workbenc
       runCommand,
       openPanel: async () => {
         await runCommand("Hermes: Open Panel");
-        await panel.locator("body *").first().waitFor({ timeout: readyDeadlineMs });
+        await panel.getByRole("textbox").first().waitFor({ timeout: readyDeadlineMs });
         return panel;
       },
       openFile: async (relativePath) => {
