@@ -8,6 +8,10 @@ import { render } from "preact";
 import type { ToPanel } from "../server/src/protocol/panel.ts";
 import { connectPage } from "./page.ts";
 import "./panel.css";
+import "./transcript.css";
+import "./cards.css";
+import "./markdown.css";
+import "./prompt.css";
 import { initialState, type PageAction, reduce } from "./state.ts";
 import { App } from "./view.tsx";
 

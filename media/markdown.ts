@@ -55,14 +55,16 @@ for (const tag of ["th", "td"]) {
   };
 }
 
+/** Attributes that are words, not addresses: the sanitiser takes any other attribute for an address. */
+const words = "align class start type role tabindex title aria-label data-path data-line data-copy".split(" ");
+
 const allowed = {
   ALLOWED_TAGS: [
     ..."a b blockquote br button code del div em h1 h2 h3 h4 h5 h6 hr i li ol p pre s span strong".split(" "),
     ..."table tbody td th thead tr ul".split(" "),
   ],
-  ALLOWED_ATTR: [
-    ..."align href title class start type role tabindex aria-label data-path data-line data-copy".split(" "),
-  ],
+  ALLOWED_ATTR: ["href", ...words],
+  ADD_URI_SAFE_ATTR: words,
   ALLOWED_URI_REGEXP: /^(?:https:|#)/i,
   ALLOW_DATA_ATTR: false,
   ALLOW_ARIA_ATTR: false,

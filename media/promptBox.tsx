@@ -54,7 +54,7 @@ export function PromptBox({ state, page, draft, onDraft, onSend }: PromptBoxProp
       <div class="prompt-bar">
         <ModelPicker models={state.models} selected={state.selected} page={page} />
         {running ? (
-          <IconButton icon="debug-stop" label="Stop" class="stop" onClick={() => page.post({ type: "stop" })} />
+          <IconButton icon="stop-circle" label="Stop" class="stop" onClick={() => page.post({ type: "stop" })} />
         ) : (
           <IconButton
             icon="send"

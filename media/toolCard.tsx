@@ -24,7 +24,7 @@ const kindIcons: { readonly [kind in ToolKind]: string } = {
 };
 
 const stateIcons: { readonly [state in CallState]: { readonly icon: string; readonly label: string } } = {
-  queued: { icon: "clock", label: "Waiting for its turn" },
+  queued: { icon: "ellipsis", label: "Waiting for its turn" },
   running: { icon: "loading", label: "Running" },
   waiting: { icon: "question", label: "Needs your approval" },
   done: { icon: "check", label: "Done" },

@@ -73,7 +73,7 @@ function RecordedLabel({ page }: { readonly page: Page }) {
         <Icon name="record" />
         Recording
       </span>
-      <span class="muted">Recorded words, real tools and edits</span>
+      <span class="muted">Recorded answer, real edits</span>
       <button type="button" class="link" onClick={() => page.post({ type: "set_api_key" })}>
         Add API key
       </button>
@@ -191,8 +191,8 @@ function Ending({ turn, isLast, page }: TurnProps) {
 
 const undoWords: { readonly [outcome in UndoneFile["outcome"]]: string } = {
   restored: "restored",
-  merged: "undone, your later changes kept",
-  conflict: "changed since in the same lines, left as it is",
+  merged: "restored, your changes kept",
+  conflict: "left as it is",
   unchanged: "unchanged",
 };
 

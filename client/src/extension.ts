@@ -174,6 +174,8 @@ export function activate(context: ExtensionContext): HermesApi {
   // The host is another process; it starts while VS Code goes on.
   const ready = new Promise<void>((resolve) => setImmediate(() => resolve(agent.start())));
   void ready.then(() => (agent.status.state === "running" ? conversation.refreshModels() : undefined));
+  // `npm start` sets this: VS Code shows no view of an extension by itself in a window that was never open before.
+  if (process.env.HERMES_OPEN_PANEL) setImmediate(() => void view.show({ takeFocus: false }));
   return { activationMs: performance.now() - startedAt, ready };
 }
 
