@@ -24,8 +24,12 @@ export function PromptBox({ state, page, draft, onDraft, onSend }: PromptBoxProp
   const running = isRunning(state);
   const noFolder = state.host.state === "no_folder";
   useEffect(() => {
-    box.current?.focus();
-  }, [state.focus, state.session.sessionId]);
+    if (state.focus > 0) box.current?.focus();
+  }, [state.focus]);
+  useEffect(() => {
+    // A page that is not in use must not take the keyboard away from an editor.
+    if (document.hasFocus()) box.current?.focus();
+  }, [state.session.sessionId]);
   const onKeyDown = (event: KeyboardEvent) => {
     if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
     event.preventDefault();

@@ -60,10 +60,11 @@ export const ToolCard = memo(function ToolCard({ call, live, page }: ToolCardPro
           onClick={() => setChosen(!isOpen)}
         >
           <Icon name={kindIcons[call.kind]} />
+          <Icon name={isOpen ? "chevron-down" : "chevron-right"} />
           <span class="card-title">{titleOf(call)}</span>
           <span class="for-screen-readers">{label}</span>
-          <Icon name={isOpen ? "chevron-down" : "chevron-right"} />
         </button>
+        <Outcome call={call} />
         {location ? (
           <IconButton
             icon="go-to-file"
@@ -78,7 +79,6 @@ export const ToolCard = memo(function ToolCard({ call, live, page }: ToolCardPro
             }
           />
         ) : null}
-        <Outcome call={call} />
       </div>
       {call.request ? <Approval request={call.request} page={page} /> : null}
       <div id={bodyId} class="card-body" hidden={!isOpen}>

@@ -219,7 +219,6 @@ function Changes({ turn, canUndo, root, page }: TurnProps) {
             disabled={!canUndo}
             onClick={() => page.post({ type: "undo", turnId: turn.turnId })}
           >
-            <Icon name="discard" />
             Undo
           </button>
         )}

@@ -25,6 +25,8 @@ export class ChatView implements WebviewViewProvider, Disposable {
   readonly #messages = new EventEmitter<FromPanel>();
   readonly #visibility = new EventEmitter<boolean>();
   #view: WebviewView | undefined;
+  /** Whether the page that is being loaded should take the keyboard, because the user has asked for it. */
+  #wantsFocus = false;
 
   /** The page says something. */
   readonly onDidReceive: Event<FromPanel> = this.#messages.event;
@@ -47,7 +49,7 @@ export class ChatView implements WebviewViewProvider, Disposable {
     const { webview } = view;
     const dist = Uri.joinPath(this.#extension, "dist");
     webview.options = { enableScripts: true, localResourceRoots: [dist, Uri.joinPath(this.#extension, "media")] };
-    webview.onDidReceiveMessage((message: FromPanel) => this.#messages.fire(message));
+    webview.onDidReceiveMessage((message: FromPanel) => this.#receive(message));
     view.onDidChangeVisibility(() => this.#visibility.fire(view.visible));
     view.onDidDispose(() => {
       if (this.#view === view) this.#view = undefined;
@@ -61,16 +63,25 @@ export class ChatView implements WebviewViewProvider, Disposable {
     void this.#view?.webview.postMessage(message);
   }
 
-  /** Shows the panel. */
+  /** Shows the panel and, if asked, puts the cursor into its prompt box. */
   async show(options: { readonly takeFocus: boolean }): Promise<void> {
-    if (this.#view && !options.takeFocus) this.#view.show(true);
-    else await commands.executeCommand(`${viewId}.focus`);
+    if (this.#view && !options.takeFocus) return this.#view.show(true);
+    this.#wantsFocus = options.takeFocus && !this.visible;
+    await commands.executeCommand(`${viewId}.focus`);
+    if (options.takeFocus) this.post({ type: "focus" });
   }
 
   /** A number or a dot on the panel's icon, to call the user. */
   setBadge(count: number): void {
     if (!this.#view) return;
     this.#view.badge = count === 0 ? undefined : { value: count, tooltip: "Hermes asks for your approval" };
+  }
+
+  #receive(message: FromPanel): void {
+    this.#messages.fire(message);
+    if (message.type !== "ready" || !this.#wantsFocus) return;
+    this.#wantsFocus = false;
+    this.post({ type: "focus" });
   }
 
   dispose(): void {

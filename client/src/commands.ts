@@ -27,15 +27,12 @@ const diagnosticLimit = 100;
 /** Registers every command. */
 export function registerCommands(deps: CommandDeps): readonly Disposable[] {
   const { conversation, view, references } = deps;
-  const openPanel = async () => {
-    await view.show({ takeFocus: true });
-    view.post({ type: "focus" });
-  };
+  const openPanel = () => view.show({ takeFocus: true });
   const all: { readonly [id: string]: (...args: never[]) => unknown } = {
     "hermes.openPanel": openPanel,
     "hermes.newSession": async () => {
-      await view.show({ takeFocus: true });
       conversation.startNew();
+      await view.show({ takeFocus: true });
     },
     "hermes.ask": () => ask(deps),
     "hermes.fixFile": () => fixFile(deps),

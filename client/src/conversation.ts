@@ -133,7 +133,6 @@ export class Conversation {
     this.#heldBack = undefined;
     this.#choose(undefined);
     this.#deps.post({ type: "session", sessionId: undefined, events: [], live: [] });
-    this.#deps.post({ type: "focus" });
   }
 
   /** Shows a session. */

@@ -136,7 +136,8 @@ export function activate(context: ExtensionContext): HermesApi {
       case "stop":
         return conversation.stop();
       case "new_session":
-        return conversation.startNew();
+        conversation.startNew();
+        return view.post({ type: "focus" });
       case "open_session":
         return conversation.open(message.sessionId);
       case "list_sessions":

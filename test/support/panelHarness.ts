@@ -94,9 +94,10 @@ export async function openPanelPage(
   return {
     page,
     send: async (...messages) => {
-      await page.evaluate((all) => {
-        for (const message of all) window.dispatchEvent(new MessageEvent("message", { data: message }));
-      }, messages);
+      // As text: the types of messages are too deep for the types of `evaluate`.
+      await page.evaluate((text) => {
+        for (const data of JSON.parse(text)) window.dispatchEvent(new MessageEvent("message", { data }));
+      }, JSON.stringify(messages));
       await frame();
     },
     posted: () =>
