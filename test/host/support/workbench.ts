@@ -169,6 +169,7 @@ export async function openWorkbench(options: WorkbenchOptions): Promise<Workbenc
           .locator(".tab.active")
           .filter({ hasText: path.basename(relativePath) })
           .waitFor();
+        await page.locator(".editor-instance .monaco-editor.focused").waitFor();
       },
       readFile: (relativePath) => fs.readFile(path.join(workspace, relativePath), "utf8"),
       screenshot: async (label) => {
