@@ -97,7 +97,8 @@ export async function startWebServer(options: WebServerOptions): Promise<WebServ
       ...["--force-disable-user-env", ...folderArguments(stateFolder)],
       ...(options.testDriver ? ["--enable-smoke-test-driver"] : []),
     ],
-    { env: options.env, stdio: ["ignore", "pipe", "pipe"] },
+    // VS Code leaves its own sockets behind when it is stopped; here they go with the folder.
+    { env: { XDG_RUNTIME_DIR: socketFolder, ...options.env }, stdio: ["ignore", "pipe", "pipe"] },
   );
   let closing = false;
   const exited = new Promise<number | null>((resolve) => {
