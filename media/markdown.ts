@@ -8,15 +8,10 @@ import DOMPurify from "dompurify";
 import MarkdownIt from "markdown-it";
 import { highlight } from "./highlight.ts";
 
-/** A streamed text as HTML: blocks that are final, and one that may still grow. */
-export interface MarkdownPieces {
-  readonly finished: readonly string[];
-  readonly open: string;
-}
-
-/** Renders a growing text. Give it the whole text each time; it works only on what is new. */
+/** Renders a growing text as pieces of HTML, one for each block. */
 export interface MarkdownStream {
-  update(text: string): MarkdownPieces;
+  /** Give it the whole text each time; it works only on what is new. `complete` says that the text will not grow. */
+  update(text: string, complete: boolean): readonly string[];
 }
 
 /** A link to a file: `src/parse.ts:10`, `src/parse.ts#L10` or a `file:` address. */
@@ -70,33 +65,24 @@ const allowed = {
   ALLOW_ARIA_ATTR: false,
 };
 
-/** Starts a stream. It keeps the text of the last call; nothing else holds on to it. */
+/** Starts a stream. */
 export function createMarkdownStream(): MarkdownStream {
   let finished: readonly string[] = [];
-  let done = 0;
-  let seen = "";
-  let last: MarkdownPieces = { finished, open: "" };
+  let done = "";
   return {
-    update: (text) => {
-      if (text === seen) return last;
+    update: (text, complete) => {
       // A block that was asked for again starts anew.
-      if (!text.startsWith(seen.slice(0, done))) {
+      if (!text.startsWith(done)) {
         finished = [];
-        done = 0;
+        done = "";
       }
-      seen = text;
-      const { blocks, openAt } = split(text.slice(done));
+      const { blocks, openAt } = split(text.slice(done.length));
       if (blocks.length > 0) finished = [...finished, ...blocks];
-      done += openAt;
-      last = { finished, open: toHtml(text.slice(done), true) };
-      return last;
+      done = text.slice(0, done.length + openAt);
+      const rest = text.slice(done.length);
+      return rest.trim() === "" ? finished : [...finished, toHtml(rest, !complete)];
     },
   };
-}
-
-/** Renders a text that will not grow. */
-export function renderMarkdown(text: string): string {
-  return toHtml(text, false);
 }
 
 /** Reads a link as one to a file, or answers `undefined` when it leads elsewhere. */

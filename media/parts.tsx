@@ -72,16 +72,15 @@ const Html = memo(function Html({ html }: { readonly html: string }) {
   return <div dangerouslySetInnerHTML={{ __html: html }} />;
 });
 
-/** Markdown that may grow; what is finished is neither parsed nor drawn again. */
-export const Markdown = memo(function Markdown({ text }: { readonly text: string }) {
+/** Markdown that may grow until it is `complete`; what is finished is neither parsed nor drawn again. */
+export const Markdown = memo(function Markdown(props: { readonly text: string; readonly complete: boolean }) {
   const stream = useMemo(createMarkdownStream, []);
-  const { finished, open } = stream.update(text);
+  const pieces = stream.update(props.text, props.complete);
   return (
     <div class="markdown">
-      {finished.map((html, index) => (
+      {pieces.map((html, index) => (
         <Html key={index} html={html} />
       ))}
-      {open === "" ? null : <Html key={finished.length} html={open} />}
     </div>
   );
 });

@@ -31,10 +31,7 @@ export const Turn = memo(function Turn(props: TurnProps) {
     <article class="turn">
       {skip > 0 ? null : <Request turn={turn} />}
       {turn.recorded ? <RecordedLabel page={page} /> : null}
-      {turn.blocks.slice(skip).map((block) => (
-        <BlockOf key={block.key} block={block} turn={turn} page={page} root={props.root} />
-      ))}
-      {turn.open.map((block) => (
+      {[...turn.blocks.slice(skip), ...turn.open].map((block) => (
         <BlockOf key={block.key} block={block} turn={turn} page={page} root={props.root} />
       ))}
       <Progress turn={turn} />
@@ -89,11 +86,12 @@ interface BlockProps {
 }
 
 function BlockOf({ block, turn, page, root }: BlockProps) {
+  const isOpen = turn.open.some(({ key }) => key === block.key);
   switch (block.kind) {
     case "text":
-      return <Markdown text={block.text} />;
+      return <Markdown text={block.text} complete={!isOpen} />;
     case "thinking":
-      return <Thinking text={block.text} running={turn.open.some(({ key }) => key === block.key)} />;
+      return <Thinking text={block.text} running={isOpen} />;
     case "draft":
       return <DraftCard name={block.name} json={block.json} />;
     case "call": {
@@ -118,7 +116,7 @@ const Thinking = memo(function Thinking({ text, running }: { readonly text: stri
         <Icon name={isOpen ? "chevron-down" : "chevron-right"} />
         {running ? <span class="shimmer">Thinking</span> : "Thought"}
       </button>
-      {isOpen ? <Markdown text={text} /> : null}
+      {isOpen ? <Markdown text={text} complete={!running} /> : null}
     </div>
   );
 });
@@ -167,7 +165,7 @@ function Ending({ turn, isLast, page }: TurnProps) {
   const isFault = end.stopReason === "error" || end.stopReason === "refusal";
   return (
     <>
-      {end.unfinished ? <Markdown text={end.unfinished} /> : null}
+      {end.unfinished ? <Markdown text={end.unfinished} complete /> : null}
       <div class={isFault ? "ending error" : "ending"}>
         <Icon name={isFault ? "error" : end.stopReason === "cancelled" ? "circle-slash" : "warning"} />
         <span>{failure?.message ?? stopped[end.stopReason]}</span>

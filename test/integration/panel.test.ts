@@ -1,0 +1,392 @@
+/**
+ * The panel's page in Chromium: what a person sees, clicks and types, and what the page then says to the extension.
+ *
+ * Not here: VS Code around it (`test/host`). Easily got wrong: the page is found by roles and names, as a screen reader
+ * finds it, so these tests hold those too.
+ */
+import type { Browser, Locator } from "playwright-core";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import type { FromPanel, ToPanel } from "../../server/src/protocol/panel.ts";
+import type { SessionEventBody, SessionId } from "../../server/src/protocol/types.ts";
+import {
+  buildPanel,
+  openBrowser,
+  openPanelPage,
+  type PanelPage,
+  type PanelPageOptions,
+} from "../support/panelHarness.ts";
+import * as say from "../support/panelMessages.ts";
+
+const { sessionId, turnId } = say;
+
+let browser: Browser;
+let files: ReadonlyMap<string, Uint8Array>;
+
+beforeAll(async () => {
+  [browser, files] = await Promise.all([openBrowser(), buildPanel()]);
+}, 60_000);
+afterAll(() => browser?.close());
+
+/** Opens a page that has been told `messages` after the set-up, runs `body`, and closes it. */
+async function withPanel(
+  messages: readonly ToPanel[],
+  body: (panel: PanelPage) => Promise<void>,
+  options: PanelPageOptions = {},
+): Promise<void> {
+  const panel = await openPanelPage(browser, files, options);
+  try {
+    await panel.send(...say.setUp(), ...messages);
+    await panel.posted();
+    await body(panel);
+  } finally {
+    await panel.close();
+  }
+}
+
+function session(...events: readonly SessionEventBody[]): ToPanel {
+  return { type: "session", sessionId, events: say.numbered(events), live: [] };
+}
+
+const begun: readonly SessionEventBody[] = [say.started("Fix it"), { type: "step_started", turnId, step: 1 }];
+const ended: SessionEventBody = { type: "turn_finished", turnId, stopReason: "end_turn" };
+const answer = (text: string) => session(...begun, say.block(1, 0, { type: "text", text }), ended);
+const button = ({ page }: PanelPage, name: string | RegExp) => page.getByRole("button", { name });
+const box = ({ page }: PanelPage) => page.getByRole("textbox", { name: /Enter sends/ });
+
+describe("the prompt box", () => {
+  test("Enter sends, Shift+Enter makes a line, and the words come back when they could not be sent", () =>
+    withPanel([], async (panel) => {
+      await box(panel).click();
+      await panel.page.keyboard.type("Fix");
+      await panel.page.keyboard.press("Shift+Enter");
+      await panel.page.keyboard.type("it");
+      await panel.page.keyboard.press("Enter");
+      expect(await panel.posted()).toEqual([{ type: "submit", text: "Fix\nit" }]);
+      expect(await box(panel).inputValue()).toBe("");
+      await panel.send(
+        { type: "failed", failure: { code: "needs_key", message: "It needs a key." }, action: "set_api_key" },
+        { type: "prompt_settled" },
+      );
+      expect(await box(panel).inputValue()).toBe("Fix\nit");
+      await panel.page.getByRole("alert").getByRole("button", { name: "Add API key" }).click();
+      expect(await panel.posted()).toEqual([{ type: "do", action: "set_api_key" }]);
+    }));
+
+  test("a draft survives the end of the page", async () => {
+    await withPanel([], async (panel) => {
+      await box(panel).fill("half a thought");
+      expect(await panel.page.evaluate(() => (window as unknown as { saved: unknown }).saved)).toEqual({
+        draft: "half a thought",
+      });
+    });
+    await withPanel([], async (panel) => expect(await box(panel).inputValue()).toBe("half a thought"), {
+      saved: { draft: "half a thought" },
+    });
+  });
+
+  test("shows references, models by what they need, and an example to start from", () =>
+    withPanel([], async (panel) => {
+      await button(panel, "Reference src/parse.ts").click();
+      await panel.page.getByLabel("Model", { exact: true }).selectOption("ollama/qwen3");
+      await panel.page.getByLabel("Model", { exact: true }).selectOption("openai/gpt-6.1-sol");
+      await button(panel, /Explain how this project/).click();
+      expect(await panel.posted()).toEqual([
+        { type: "toggle_reference", id: "a" },
+        { type: "select_model", model: "ollama/qwen3" },
+        { type: "set_api_key", name: "openai", model: "openai/gpt-6.1-sol" },
+      ]);
+      expect(await box(panel).inputValue()).toMatch(/^Explain how/);
+    }));
+
+  test("does not take the keyboard unasked, and takes it when asked", () =>
+    withPanel([answer("Done.")], async (panel) => {
+      const isFocused = () => box(panel).evaluate((element) => element === document.activeElement);
+      await panel.page.evaluate(() => (document.activeElement as HTMLElement | null)?.blur());
+      await panel.send(session(...begun));
+      expect(await isFocused()).toBe(false);
+      await panel.send({ type: "focus" });
+      expect(await isFocused()).toBe(true);
+    }));
+});
+
+describe("a running turn", () => {
+  test("is stopped by a click, and only one prompt runs", () =>
+    withPanel([session(...begun)], async (panel) => {
+      await box(panel).fill("another");
+      await box(panel).press("Enter");
+      await button(panel, "Stop").click();
+      expect(await panel.posted()).toEqual([{ type: "stop" }]);
+    }));
+
+  test("asks; the keyboard alone answers, once", () =>
+    withPanel([session(...begun, say.called(1, 0, "c1", "shell", { command: "npm test" }))], async (panel) => {
+      await box(panel).focus();
+      await panel.send({ type: "updates", sessionId, updates: say.numbered([say.asks("c1", {})], 4) });
+      const said = panel.page.locator("[aria-live=assertive]");
+      expect(await said.textContent()).toBe("Hermes asks for approval: Run npm test");
+      // The question has not taken the focus: Enter in the prompt box allows nothing.
+      await panel.page.keyboard.press("Enter");
+      expect(await panel.posted()).toEqual([]);
+      const allow = panel.page.getByRole("group", { name: "Approval: Run npm test" }).getByRole("button");
+      expect(await allow.allTextContents()).toEqual(["Allow once", "Allow for this session", "Always allow", "Deny"]);
+      await tabTo(panel, allow.nth(1), "Shift+Tab");
+      await panel.page.keyboard.press("Enter");
+      await panel.page.keyboard.press("Enter");
+      expect(await panel.posted()).toEqual([{ type: "answer", callId: "c1", choice: "allow_session" }]);
+    }));
+
+  test("shows output while it comes, then its outcome", () =>
+    withPanel(
+      [
+        session(
+          ...begun,
+          say.called(1, 0, "c1", "shell", { command: "npm test" }),
+          say.ran("c1", "execute", "Run npm test"),
+        ),
+      ],
+      async (panel) => {
+        await panel.send({
+          type: "updates",
+          sessionId,
+          updates: [{ type: "tool_output_delta", callId: say.call("c1"), text: "✔ seconds" }],
+        });
+        await panel.page.getByText("✔ seconds").waitFor();
+        await panel.send({
+          type: "updates",
+          sessionId,
+          updates: say.numbered([say.result("c1", "1 failed", 2300, true)], 5),
+        });
+        expect(await panel.page.getByText("1 failed").count()).toBe(0);
+        await button(panel, /Run npm test Failed/).click();
+        await panel.page.getByText("1 failed").waitFor();
+        await panel.page.getByText("2.3 s").waitFor();
+      },
+    ));
+
+  test("counts down to the next try", () =>
+    withPanel([session(...begun)], async (panel) => {
+      const untilAt = Date.now() + 60_000;
+      await panel.send({
+        type: "updates",
+        sessionId,
+        updates: [{ type: "retry_delta", turnId, attempt: 1, untilAt, reason: "Rate limited." }],
+      });
+      await panel.page.getByText(/^Rate limited, trying again in (60|59) s$/).waitFor();
+    }));
+});
+
+describe("streamed markdown", () => {
+  const pieces = [
+    "# Title\n\nFirst *par",
+    "agraph*.\n\n- one\n",
+    "- two\n\n```ts\nconst a",
+    " = 1;\n```\n\nLast ",
+    "[file](src/a.ts:3)",
+  ];
+
+  test("keeps finished blocks as they are on the page, and ends as if it had come at once", () =>
+    withPanel([session(...begun)], async (panel) => {
+      const stream = async (text: string) =>
+        panel.send({ type: "updates", sessionId, updates: [{ type: "text_delta", turnId, index: 0, text }] });
+      const markdown = panel.page.locator(".markdown");
+      await stream(pieces[0] ?? "");
+      await markdown.locator("h1").evaluate((element) => element.setAttribute("data-mark", "kept"));
+      for (const piece of pieces.slice(1)) await stream(piece);
+      expect(await markdown.locator("h1").getAttribute("data-mark")).toBe("kept");
+      const text = pieces.join("");
+      await panel.send({
+        type: "updates",
+        sessionId,
+        updates: say.numbered([say.block(1, 0, { type: "text", text }), ended], 3),
+      });
+      expect(await markdown.locator("h1").getAttribute("data-mark")).toBe("kept");
+      const streamed = (await markdown.innerHTML()).replace(' data-mark="kept"', "");
+      await panel.send({ type: "session", sessionId: undefined, events: [], live: [] });
+      await panel.send(answer(text));
+      expect(await markdown.innerHTML()).toBe(streamed);
+    }));
+
+  const hostile = [
+    '<img src=x onerror="document.title=1"><script>document.title=1</script>',
+    '<a href="javascript:document.title=1" onclick="document.title=1">raw</a>',
+    "[a](javascript:document.title=1) [b](  JAVASCRIPT:document.title=1) [c](data:text/html,x)",
+    "[d](vscode://x) [e](command:x) [f](http://example.com) [g](//example.com/x) [h](file://example.com/x)",
+    "![pic](https://example.com/track.png) ![pic](x)",
+    "<style>*{display:none}</style> <iframe src=https://example.com></iframe> <form><input></form>",
+    '[i](https://example.com/"onmouseover="document.title=1) `<b onclick=x>`',
+    "```html\n<script>document.title=1</script>\n```",
+    '```"><script>document.title=1</script>\nx\n```',
+    '[j](src/a.ts"onclick="document.title=1) <https://example.com/ok>',
+    "| a |\n|--:|\n| <svg/onload=document.title=1> |",
+    "&lt;script&gt;document.title=1&lt;/script&gt; \u202e",
+  ].join("\n\n");
+
+  test("of a hostile answer stays text: no scripts, no pictures, no requests, no links but to https and files", () =>
+    withPanel([], async (panel) => {
+      const requests: string[] = [];
+      panel.page.on("request", (request) => requests.push(request.url()));
+      await panel.send(answer(hostile));
+      const found = await panel.page.locator(".markdown").evaluate((root) => ({
+        tags: [...new Set([...root.querySelectorAll("*")].map(({ tagName }) => tagName.toLowerCase()))].sort(),
+        attributes: [
+          ...new Set([...root.querySelectorAll("*")].flatMap((element) => element.getAttributeNames())),
+        ].sort(),
+        links: [...root.querySelectorAll("a")].map((link) => link.getAttribute("data-path") ?? link.href),
+      }));
+      expect(found.links).toEqual([
+        "https://example.com/track.png",
+        "x",
+        "https://example.com/",
+        "https://example.com/%22onmouseover=%22document.title=1",
+        'src/a.ts"onclick="document.title=1',
+        "https://example.com/ok",
+      ]);
+      expect(found.tags.filter((tag) => /script|img|svg|style|iframe|form|input|object/.test(tag))).toEqual([]);
+      expect(found.attributes.filter((name) => name.startsWith("on") || name === "style" || name === "src")).toEqual(
+        [],
+      );
+      expect(await panel.page.title()).toBe("Hermes");
+      expect(requests).toEqual([]);
+    }));
+
+  test("links to files open them; code is copied whole", () =>
+    withPanel(
+      [answer("See [the parser](src/parse.ts:12).\n\n```ts\nconst a = 1;\nconst b = 2;\n```")],
+      async (panel) => {
+        await panel.page.context().grantPermissions(["clipboard-read", "clipboard-write"]);
+        await panel.page.getByRole("link", { name: "the parser" }).click();
+        expect(await panel.posted()).toEqual([{ type: "open_file", path: "src/parse.ts", line: 12 }]);
+        await button(panel, "Copy code").click();
+        expect(await panel.page.evaluate(() => navigator.clipboard.readText())).toBe("const a = 1;\nconst b = 2;");
+      },
+    ));
+});
+
+describe("a finished turn", () => {
+  const edited = [...begun, say.called(1, 0, "c1", "edit", {}), say.ran("c1", "edit", "Edit src/a.ts", "src/a.ts")];
+  const changed = [...edited, say.changed("c1", "src/a.ts", 5, 2), say.result("c1", "ok"), say.stepEnded(1), ended];
+
+  test("lists what it changed, opens diffs, and undoes", () =>
+    withPanel([session(...changed)], async (panel) => {
+      await button(panel, /Modified: src\/a\.ts|a\.ts src/).click();
+      await button(panel, "Open all diffs").click();
+      await button(panel, "Undo").click();
+      const kinds = (await panel.posted()).map(({ type }: FromPanel) => type);
+      expect(kinds).toEqual(["open_diff", "open_all_diffs", "undo"]);
+      await panel.page.getByText(/^Claude Sonnet 5\.5 · 6\.7k tokens · \$0\.0123 · \d/).waitFor();
+      const uri = `${say.root}/src/a.ts`;
+      const undone: SessionEventBody = { type: "turn_undone", turnId, files: [{ uri, outcome: "conflict" }] };
+      await panel.send({ type: "updates", sessionId, updates: say.numbered([undone], 20) });
+      await panel.page.getByText(/Undone, except where you have changed the same lines since/).waitFor();
+      expect(await button(panel, "Undo").count()).toBe(0);
+    }));
+
+  test("that failed says what to do, with a button for it", () =>
+    withPanel(
+      [
+        session(...begun, {
+          type: "turn_finished",
+          turnId,
+          stopReason: "error",
+          failure: { code: "auth", message: "The key was not accepted." },
+        }),
+      ],
+      async (panel) => {
+        for (const name of ["Set API key", "Try again", "Show log"]) await button(panel, name).click();
+        expect(await panel.posted()).toEqual([
+          { type: "set_api_key" },
+          { type: "try_again", prompt: [{ type: "text", text: "Fix it" }] },
+          { type: "do", action: "show_log" },
+        ]);
+      },
+    ));
+
+  test("that a recording answered says so, and offers to add a key", () =>
+    withPanel(
+      [{ type: "models", models: say.models, selected: "recorded/tour" }, session(say.started("Fix it", true), ended)],
+      async (panel) => {
+        expect(await panel.page.getByText("Recording", { exact: true }).count()).toBe(2);
+        await button(panel, "Add API key").click();
+        expect(await panel.posted()).toEqual([{ type: "set_api_key" }]);
+      },
+    ));
+});
+
+describe("the page", () => {
+  test("finds and opens sessions, and Escape leaves the list", () =>
+    withPanel([answer("Done.")], async (panel) => {
+      await button(panel, "Sessions").click();
+      await panel.page.getByRole("searchbox").fill("parse");
+      await expect.poll(async () => (await panel.posted()).at(-1)).toEqual({ type: "list_sessions", query: "parse" });
+      const found = {
+        sessionId: "s2" as SessionId,
+        title: "Fix the parser",
+        cwd: "",
+        createdAt: 0,
+        updatedAt: 0,
+        turns: 1,
+      };
+      await panel.send({ type: "sessions", query: "parse", sessions: [found] });
+      await button(panel, /Fix the parser/).click();
+      expect(await panel.posted()).toEqual([{ type: "open_session", sessionId: "s2" }]);
+      await panel.page.getByRole("searchbox").press("Escape");
+      await panel.page.getByText("Done.").first().waitFor();
+    }));
+
+  test("says how the host is, and restarts it", () =>
+    withPanel([{ type: "host", state: "stopped", message: "It stopped too often." }], async (panel) => {
+      await button(panel, "Restart").click();
+      expect(await panel.posted()).toEqual([{ type: "do", action: "restart_host" }]);
+      await panel.send({ type: "host", state: "no_folder" });
+      await button(panel, "Open folder").click();
+      expect(await panel.posted()).toEqual([{ type: "do", action: "open_folder" }]);
+    }));
+
+  test("draws the newest blocks of a long session, and earlier ones on request", () => {
+    const many = Array.from({ length: 1000 }, (_, index) =>
+      say.block(1, index, { type: "text", text: `block ${index}` }),
+    );
+    return withPanel([session(...begun, ...many, ended)], async (panel) => {
+      const drawn = panel.page.getByRole("log").getByText(/^block \d+$/);
+      expect(await drawn.count()).toBe(200);
+      await drawn.last().getByText("block 999").waitFor();
+      await button(panel, "Show earlier").click();
+      expect(await drawn.count()).toBe(400);
+    });
+  });
+
+  const states: readonly [string, readonly ToPanel[]][] = [
+    ["empty", []],
+    ["asking", [session(...begun, say.called(1, 0, "c1", "shell", {}), say.asks("c1", { detail: "x".repeat(400) }))]],
+    ["done", [answer(`${"word ".repeat(80)}\n\n\`\`\`ts\n${"x".repeat(300)}\n\`\`\`\n\n${"y".repeat(300)}`)]],
+  ];
+  for (const theme of ["dark", "light", "high-contrast", "high-contrast-light"] as const) {
+    test.each(states)(`fits 300 pixels, with a name on every control: ${theme}, %s`, (_name, messages) =>
+      withPanel(
+        messages,
+        async ({ page }) => {
+          expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBeLessThanOrEqual(300);
+          const wide = await page
+            .locator("main, .app, .transcript, .prompt, .card, .markdown")
+            .evaluateAll((all) =>
+              all.filter((element) => element.scrollWidth > element.clientWidth + 1).map(({ className }) => className),
+            );
+          expect(wide).toEqual([]);
+          const controls = await page.getByRole("main").locator("button, textarea, select, input").all();
+          expect(controls.length).toBeGreaterThan(3);
+          for (const control of controls) expect(await control.ariaSnapshot()).toMatch(/^- \w+ "[^"]+"/);
+        },
+        { theme, width: 300 },
+      ),
+    );
+  }
+});
+
+/** Presses a key until the focus is where it is wanted; fails after fifty presses. */
+async function tabTo({ page }: PanelPage, target: Locator, key: string): Promise<void> {
+  for (let presses = 0; presses < 50; presses++) {
+    await page.keyboard.press(key);
+    if (await target.evaluate((element) => element === document.activeElement)) return;
+  }
+  throw new Error("the keyboard does not get there");
+}

@@ -1,0 +1,58 @@
+/**
+ * Numbers, times and paths as people read them, as tables.
+ */
+import { expect, test } from "vitest";
+import { ago, count, dollars, duration, relativePath, splitPath } from "../../../media/format.ts";
+import { changedFiles } from "../../../media/turnState.ts";
+import type { FileChange } from "../../../server/src/protocol/types.ts";
+import { blob } from "../../support/panelMessages.ts";
+
+test.each([
+  [40, "0.0 s"],
+  [1234, "1.2 s"],
+  [59_400, "59 s"],
+  [200_000, "3 min 20 s"],
+])("%d ms is %s", (ms, expected) => expect(duration(ms)).toBe(expected));
+
+test.each([
+  [0, "0"],
+  [999, "999"],
+  [12_345, "12.3k"],
+  [1_200_000, "1.2M"],
+])("%d is %s", (value, expected) => expect(count(value)).toBe(expected));
+
+test.each([
+  [0.00123, "$0.0012"],
+  [1.5, "$1.50"],
+])("%d dollars are %s", (value, expected) => expect(dollars(value)).toBe(expected));
+
+test.each([
+  [30_000, "just now"],
+  [5 * 60_000, "5 min ago"],
+  [3 * 3_600_000, "3 h ago"],
+])("%d ms earlier is %s", (ms, expected) => expect(ago(1e12 - ms, 1e12)).toBe(expected));
+
+test.each([
+  ["file:///home/ada/p/src/a.ts", "file:///home/ada/p", "src/a.ts"],
+  ["file:///c%3A/p/src/a%20b.ts", "file:///c%3A/p", "src/a b.ts"],
+  ["file:///home/ada/other.ts", "file:///home/ada/p", "/home/ada/other.ts"],
+  ["file:///home/ada/p2/a.ts", "file:///home/ada/p", "/home/ada/p2/a.ts"],
+  ["file:///a/%zz", undefined, "/a/%zz"],
+])("%s below %s is %s", (uri, root, expected) => expect(relativePath(uri, root)).toBe(expected));
+
+test("a path has a folder and a name", () => {
+  expect(splitPath("src/base/a.ts")).toEqual({ folder: "src/base/", name: "a.ts" });
+  expect(splitPath("a.ts")).toEqual({ folder: "", name: "a.ts" });
+});
+
+test("changes of one file are one: first before, last after; what ended as it began is left out", () => {
+  const change = (uri: string, before: string, after: string): FileChange => ({
+    uri,
+    before: blob(before),
+    after: blob(after),
+    addedLines: 2,
+    removedLines: 1,
+  });
+  const changes = [change("a", "1", "2"), change("b", "x", "y"), change("a", "2", "3"), change("b", "y", "x")];
+  expect(changedFiles(changes)).toEqual([{ ...change("a", "1", "3"), addedLines: 4, removedLines: 2 }]);
+});

@@ -1,0 +1,250 @@
+/**
+ * What messages make of the page, as tables: each row is what was said, and what is then on the page.
+ */
+import { describe, expect, test } from "vitest";
+import { initialState, isRunning, type PageAction, type PanelState, reduce, turnsOf } from "../../../media/state.ts";
+import type { TurnView } from "../../../media/turnState.ts";
+import type { ToPanel } from "../../../server/src/protocol/panel.ts";
+import type { SessionDelta, SessionEventBody, SessionId } from "../../../server/src/protocol/types.ts";
+import * as say from "../../support/panelMessages.ts";
+
+const { sessionId, turnId } = say;
+const stepStarted = (step: number): SessionEventBody => ({ type: "step_started", turnId, step });
+const text = (words: string, index = 0): SessionDelta => ({ type: "text_delta", turnId, index, text: words });
+
+function pageAfter(...messages: readonly (ToPanel | PageAction)[]): PanelState {
+  return [...say.setUp(), ...messages].reduce(reduce, initialState);
+}
+
+/** The page with a session, whose events are followed by deltas as they stream. */
+function streamed(events: readonly SessionEventBody[], ...deltas: readonly SessionDelta[]): PanelState {
+  return pageAfter(
+    { type: "session", sessionId, events: say.numbered(events), live: [] },
+    { type: "updates", sessionId, updates: deltas },
+  );
+}
+
+function current(state: PanelState): TurnView {
+  const turn = state.session.current;
+  if (!turn) throw new Error("there is no turn");
+  return turn;
+}
+
+/** A turn in short: its blocks as words, the open ones with a dash. */
+function outline(turn: TurnView): readonly string[] {
+  return [
+    ...turn.blocks.map((block) => {
+      if (block.kind === "call") return `${block.callId} ${turn.calls.get(block.callId)?.state}`;
+      return block.kind === "notice" ? `(${block.message})` : `${block.kind}: ${block.text}`;
+    }),
+    ...turn.open.map((block) =>
+      block.kind === "draft" ? `- ${block.name} ${block.json}` : `- ${block.kind}: ${block.text}`,
+    ),
+  ];
+}
+
+const begun = [say.started("Hi"), stepStarted(1)];
+
+describe("a turn streams", () => {
+  const rows: readonly [string, readonly SessionEventBody[], readonly SessionDelta[], readonly string[]][] = [
+    ["text grows", begun, [text("Hel"), text("lo")], ["- text: Hello"]],
+    [
+      "blocks side by side",
+      begun,
+      [{ type: "thinking_delta", turnId, index: 0, text: "Hm" }, text("Hello", 1), text("!", 1)],
+      ["- thinking: Hm", "- text: Hello!"],
+    ],
+    [
+      "a call is being written",
+      begun,
+      [
+        { type: "tool_call_delta", turnId, index: 0, callId: say.call("c1"), name: "edit", json: '{"pa' },
+        { type: "tool_call_delta", turnId, index: 0, callId: say.call("c1"), name: "edit", json: 'th"' },
+      ],
+      ['- edit {"path"'],
+    ],
+    [
+      "a delta of a complete block changes nothing",
+      [...begun, say.block(1, 0, { type: "text", text: "Hello" })],
+      [text("lo")],
+      ["text: Hello"],
+    ],
+    [
+      "the same index of the next step is another block",
+      [...begun, say.block(1, 0, { type: "text", text: "One" }), say.stepEnded(1), stepStarted(2)],
+      [text("Two")],
+      ["text: One", "- text: Two"],
+    ],
+    [
+      "a delta of another turn changes nothing",
+      begun,
+      [{ type: "text_delta", turnId: "t0" as typeof turnId, index: 0, text: "old" }],
+      [],
+    ],
+  ];
+  test.each(rows)("%s", (_name, events, deltas, expected) => {
+    expect(outline(current(streamed(events, ...deltas)))).toEqual(expected);
+  });
+
+  test("touches only the open block", () => {
+    const events = [...begun, say.block(1, 0, { type: "text", text: "One" }), say.called(1, 1, "c1", "read", {})];
+    const before = streamed(events, text("a", 2), text("b", 3));
+    const next = reduce(before, { type: "updates", sessionId, updates: [text("c", 3)] });
+    expect(current(next).open.map(({ key }) => key)).toEqual(["1.2", "1.3"]);
+    expect(current(next).blocks).toBe(current(before).blocks);
+    expect(current(next).calls).toBe(current(before).calls);
+    expect(current(next).open[0]).toBe(current(before).open[0]);
+    expect(next.session.earlier).toBe(before.session.earlier);
+  });
+
+  test("a block keeps its key when it completes", () => {
+    const open = streamed(begun, text("Hel"));
+    const done = reduce(open, {
+      type: "updates",
+      sessionId,
+      updates: say.numbered([say.block(1, 0, { type: "text", text: "Hello" })], 3),
+    });
+    expect(current(done).blocks[0]?.key).toBe(current(open).open[0]?.key);
+    expect(outline(current(done))).toEqual(["text: Hello"]);
+  });
+
+  test("a step that is asked again loses what it had said, and keeps the steps before", () => {
+    const events: readonly SessionEventBody[] = [
+      ...begun,
+      say.block(1, 0, { type: "text", text: "One" }),
+      stepStarted(2),
+      say.block(2, 0, { type: "thinking", text: "Half" }),
+      { type: "step_restarted", turnId, step: 2, reason: "cut" },
+    ];
+    expect(outline(current(streamed(events, text("Whole"))))).toEqual([
+      "text: One",
+      "(The connection broke. Asking again.)",
+      "- text: Whole",
+    ]);
+  });
+
+  test("a retry is shown until anything else comes", () => {
+    const retry: SessionDelta = { type: "retry_delta", turnId, attempt: 1, untilAt: 5, reason: "Rate limited" };
+    expect(current(streamed(begun, retry)).retry).toEqual(retry);
+    expect(current(streamed(begun, retry, text("Hi"))).retry).toBeUndefined();
+  });
+});
+
+describe("a tool call", () => {
+  const made = [...begun, say.called(1, 0, "c1", "shell", { command: "npm test" })];
+  const choice = (word: "allow_once" | "deny" | "cancelled"): SessionEventBody => ({
+    type: "permission_resolved",
+    callId: say.call("c1"),
+    choice: word,
+    by: "user",
+  });
+  const runs = say.ran("c1", "execute", "Run npm test");
+  const ended: SessionEventBody = { type: "turn_finished", turnId, stopReason: "cancelled" };
+  const rows: readonly [string, readonly SessionEventBody[], string][] = [
+    ["is made", [], "queued"],
+    ["runs", [runs], "running"],
+    ["asks", [say.asks("c1", {})], "waiting"],
+    ["was allowed", [say.asks("c1", {}), choice("allow_once")], "running"],
+    ["was denied", [say.asks("c1", {}), choice("deny"), say.result("c1", "denied", 0, true)], "denied"],
+    ["was called off", [say.asks("c1", {}), choice("cancelled")], "stopped"],
+    ["ended well", [runs, say.result("c1", "ok")], "done"],
+    ["ended badly", [runs, say.result("c1", "no", 10, true)], "failed"],
+    ["was cut by the turn's end", [runs, ended], "stopped"],
+  ];
+  test.each(rows)("%s", (_name, events, state) => {
+    const call = current(streamed([...made, ...events])).calls.get(say.call("c1"));
+    expect(call?.state).toBe(state);
+    expect(call?.request !== undefined).toBe(state === "waiting");
+  });
+
+  test("shows what it prints while it runs, bounded, and then its result", () => {
+    const prints = (words: string): SessionDelta => ({
+      type: "tool_output_delta",
+      callId: say.call("c1"),
+      text: words,
+    });
+    const running = streamed([...made, runs], prints("a"), prints("b"));
+    expect(current(running).outputs).toEqual({ c1: "ab" });
+    const long = streamed([...made, runs], ...Array.from({ length: 9 }, () => prints("x".repeat(50_000))));
+    expect(current(long).outputs.c1?.length).toBeLessThanOrEqual(128 * 1024);
+    const done = streamed([...made, runs, say.result("c1", "all of it")], prints("late"));
+    expect(current(done).outputs).toEqual({});
+    expect(current(done).calls.get(say.call("c1"))?.output).toBe("all of it");
+  });
+});
+
+describe("a turn's record", () => {
+  test("sums tokens and costs, keeps changes that happened, and its end", () => {
+    const turn = current(
+      streamed([
+        ...begun,
+        say.called(1, 0, "c1", "edit", {}),
+        say.changed("c1", "a.ts", 1, 2),
+        say.changed("c1", "b.ts", 3, 4),
+        { type: "file_change_failed", turnId, callId: say.call("c1"), uri: `${say.root}/b.ts` },
+        say.stepEnded(1),
+        say.stepEnded(2),
+        { type: "turn_finished", turnId, stopReason: "end_turn" },
+      ]),
+    );
+    expect(turn.changes.map(({ uri }) => uri)).toEqual([`${say.root}/a.ts`]);
+    expect([turn.usage.cacheReadTokens, turn.cost, turn.end?.stopReason]).toEqual([10_400, 0.0246, "end_turn"]);
+  });
+
+  test("of an earlier turn learns that it was undone", () => {
+    const second = "t2" as typeof turnId;
+    const files = [{ uri: `${say.root}/a.ts`, outcome: "restored" as const }];
+    const state = streamed([
+      ...begun,
+      { type: "turn_finished", turnId, stopReason: "end_turn" },
+      say.started("Again", false, second),
+      { type: "turn_undone", turnId, files },
+    ]);
+    expect(turnsOf(state.session).map(({ undone }) => undone)).toEqual([files, undefined]);
+  });
+});
+
+describe("the page", () => {
+  const running: ToPanel = { type: "session", sessionId, events: say.numbered(begun), live: [text("Hel")] };
+
+  test("shows a loaded session with what was being streamed", () => {
+    const state = pageAfter(running);
+    expect(outline(current(state))).toEqual(["- text: Hel"]);
+    expect(isRunning(state)).toBe(true);
+  });
+
+  test("ignores updates of other sessions, and events that it has", () => {
+    const state = pageAfter(running);
+    const other = "s2" as SessionId;
+    expect(reduce(state, { type: "updates", sessionId: other, updates: [text("x")] })).toBe(state);
+    const again = reduce(state, { type: "updates", sessionId, updates: say.numbered(begun) });
+    expect(turnsOf(again.session)).toEqual(turnsOf(state.session));
+  });
+
+  const settling: readonly [string, ToPanel, boolean][] = [
+    ["the turn starts", { type: "updates", sessionId, updates: say.numbered([say.started("Hi")]) }, true],
+    ["it fails", { type: "failed", failure: { code: "needs_key", message: "No key" } }, false],
+    ["it has ended unseen", { type: "prompt_settled" }, false],
+    ["the host stops", { type: "host", state: "restarting" }, false],
+  ];
+  test.each(settling)("stops saying that it sends when %s", (_name, message, runs) => {
+    const made: ToPanel = { type: "session", sessionId, events: [], live: [] };
+    const sending = pageAfter({ type: "sent", text: "Hi" }, made);
+    expect(sending.sending).toBe("Hi");
+    const state = reduce(sending, message);
+    expect([state.sending, isRunning(state)]).toEqual([undefined, runs]);
+  });
+
+  test("an error stays until the next prompt or until it is dismissed", () => {
+    const failed = pageAfter({ type: "failed", failure: { code: "x", message: "No" }, action: "show_log" });
+    expect(failed.failed).toEqual({ failure: { code: "x", message: "No" }, action: "show_log" });
+    expect(reduce(failed, { type: "dismissed" }).failed).toBeUndefined();
+    expect(reduce(failed, { type: "sent", text: "Hi" }).failed).toBeUndefined();
+  });
+
+  test("an answer to an older search does not replace a newer one", () => {
+    const searching = pageAfter({ type: "list_opened" }, { type: "list_query", query: "new" });
+    expect(reduce(searching, { type: "sessions", query: "old", sessions: [] }).list?.sessions).toBeUndefined();
+    expect(reduce(searching, { type: "sessions", query: "new", sessions: [] }).list?.sessions).toEqual([]);
+  });
+});
