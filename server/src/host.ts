@@ -212,8 +212,8 @@ export class AgentHost {
   }
 
   async #recovered(id: SessionId): Promise<Session> {
-    const { events } = await this.#deps.store.read(id);
-    const owner = openTurnOwner(events);
+    const record = await this.#deps.store.read(id);
+    const owner = openTurnOwner(record.events);
     const { clock, isAlive, pid } = this.#deps;
     if (owner && owner.hostPid !== pid && isAlive(owner.hostPid) && clock.now() - owner.lastAt < foreignTurnMs) {
       throw new RequestError(
@@ -221,7 +221,7 @@ export class AgentHost {
         "A turn of this session is running in another window or terminal. Wait for its end.",
       );
     }
-    const session = await openSession(this.#deps, id);
+    const session = await openSession(this.#deps, id, record);
     await session.recover();
     return session;
   }

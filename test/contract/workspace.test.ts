@@ -24,7 +24,7 @@ function createDisk(): ReturnType<typeof createDiskWorkspace> {
   let ids = 0;
   return createDiskWorkspace({
     root,
-    exclude: ["**/generated", "out"],
+    exclude: () => ["**/generated", "out"],
     outputDir: join(folder, "output"),
     environment: { PATH: process.env.PATH, VISIBLE: "yes" },
     createId: () => `id${++ids}`,

@@ -106,6 +106,9 @@ test("a journal cut in mid-line: what was stored is there, the session goes on",
   try {
     const loaded = await host.host.loadSession(sessionId);
     expect(loaded.events.some((event) => event.type === "assistant_block")).toBe(true);
+    expect(loaded.events).toContainEqual(
+      expect.objectContaining({ type: "notice", message: expect.stringContaining("could not be read") }),
+    );
     expect(loaded.events.at(-1)).toMatchObject({ type: "turn_finished" });
     const result = await host.host.prompt(
       { sessionId, prompt: [{ type: "text", text: "second" }], origin: "cli" },
@@ -135,6 +138,22 @@ test("an untrusted workspace runs nothing and edits nothing", async () => {
   });
   expect((await results(play)).map(({ isError }) => isError)).toEqual([false, true, true]);
   expect(await play.read("a.txt")).toBe(files["a.txt"]);
+});
+
+test("what may not be read is not found by search or list either", async () => {
+  await using play = await startPlay({
+    files: { "secrets/key.txt": "needle in secret", "open.txt": "needle in the open" },
+    script: steps(
+      [{ name: "search", input: { pattern: "needle" } }],
+      [{ name: "list", input: { path: "." } }],
+      [read("secrets/key.txt")],
+    ),
+    host: { extraRules: [{ tool: "read", pattern: "secrets/**", decision: "deny" }] },
+  });
+  const [search, list, file] = await results(play);
+  expect(search?.text).toContain("in the open");
+  expect(`${search?.text}${list?.text}${file?.text}`).not.toMatch(/in secret|key\.txt\n/);
+  expect(file?.isError).toBe(true);
 });
 
 test("one answer for this session spares the questions that wait behind it", async () => {

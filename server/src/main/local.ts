@@ -57,6 +57,11 @@ export async function createLocalHost(options: LocalHostOptions): Promise<LocalH
   let settingRules = readRules(config);
   const ruleStore = createRuleStore(join(config.home, "permissions.json"), root);
   await ruleStore.load();
+  const rules = () => [
+    ...settingRules,
+    ...(options.extraRules ?? []),
+    ...ruleStore.rules().map((rule) => parseRule(rule, "allow")),
+  ];
   const models = createLocalModels({
     config,
     ...(options.onModelsChanged ? { onDidChange: options.onModelsChanged } : {}),
@@ -66,7 +71,7 @@ export async function createLocalHost(options: LocalHostOptions): Promise<LocalH
     outputDir: join(config.home, "output"),
     environment: commandEnvironment(environment),
     createId,
-    exclude: options.exclude ?? [],
+    exclude: () => [...(options.exclude ?? []), ...deniedReads(rules())],
     ...(options.ripgrepPath === undefined ? {} : { editorRipgrepPath: options.ripgrepPath }),
   });
   const host = new AgentHost({
@@ -75,11 +80,7 @@ export async function createLocalHost(options: LocalHostOptions): Promise<LocalH
     createRegistry: () => createRegistry(createBuiltinTools({ clock: systemClock })),
     models,
     permissions: {
-      rules: () => [
-        ...settingRules,
-        ...(options.extraRules ?? []),
-        ...ruleStore.rules().map((rule) => parseRule(rule, "allow")),
-      ],
+      rules,
       add: (rule) => ruleStore.add(rule),
     },
     ask: options.ask,
@@ -131,4 +132,11 @@ function readRules(config: Config): readonly PermissionRule[] {
       return [];
     }
   });
+}
+
+/** Paths that may not be read are not to be found by search either, so they are hidden altogether. */
+function deniedReads(rules: readonly PermissionRule[]): readonly string[] {
+  return rules.flatMap(({ tool, pattern, decision }) =>
+    decision === "deny" && pattern !== undefined && ["read", "search", "list", "*"].includes(tool) ? [pattern] : [],
+  );
 }

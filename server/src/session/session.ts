@@ -14,7 +14,7 @@ import type {
   SessionUpdate,
   TurnId,
 } from "../protocol/types.ts";
-import type { SessionStore } from "../storage/store.ts";
+import type { SessionRecord, SessionStore } from "../storage/store.ts";
 import { initialState, openCalls, reduceAll, runningTurn, type SessionState } from "./reduce.ts";
 
 /** What a session needs from outside. */
@@ -110,10 +110,13 @@ export async function createSession(deps: SessionDeps, id: SessionId, cwd: strin
   return session;
 }
 
-/** Reads a session from the store. Throws `RequestError` `unknown_session`. */
-export async function openSession(deps: SessionDeps, id: SessionId): Promise<Session> {
-  const { events } = await deps.store.read(id);
-  return new Session(id, deps, events);
+/** A session from what the store has of it. Says so in the session when some of that could not be read. */
+export async function openSession(deps: SessionDeps, id: SessionId, record: SessionRecord): Promise<Session> {
+  const session = new Session(id, deps, record.events);
+  const message = `${record.damagedBytes} bytes of this session could not be read: the process or the machine stopped while they were written. They are kept in its journal.`;
+  const isTold = record.events.some((event) => event.type === "notice" && event.message === message);
+  if (record.damagedBytes > 0 && !isTold) await session.append({ type: "notice", level: "warning", message });
+  return session;
 }
 
 /** The process and the start of the turn that is open in a list of events, if one is. */

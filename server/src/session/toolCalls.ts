@@ -6,6 +6,7 @@
  */
 
 import { type Clock, Serial } from "../base/async.ts";
+import { messageOf, ToolError } from "../base/errors.ts";
 import { log } from "../base/trace.ts";
 import type {
   ApprovalChoice,
@@ -195,7 +196,15 @@ async function applyChange(
 }
 
 async function putText(store: Pick<SessionStore, "putBlob">, text: string | null): Promise<BlobId | null> {
-  return text === null ? null : store.putBlob(new TextEncoder().encode(text));
+  if (text === null) return null;
+  try {
+    return await store.putBlob(new TextEncoder().encode(text));
+  } catch (error) {
+    throw new ToolError(
+      `Nothing was changed, because the file's text could not be stored for undo: ${messageOf(error)} Tell the user.`,
+      { cause: error },
+    );
+  }
 }
 
 function remember(lastSeen: Map<string, FileText>, file: FileText): void {

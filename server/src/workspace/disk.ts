@@ -40,8 +40,8 @@ const defaultDiskLimits: DiskLimits = {
 /** What a disk workspace is made of. */
 export interface DiskDeps {
   readonly root: string;
-  /** Globs of the editor's `files.exclude` and `search.exclude` that are on. */
-  readonly exclude?: readonly string[];
+  /** Gives the globs that hide files besides ignore files (the editor's exclude settings, rules that deny reading). */
+  readonly exclude?: () => readonly string[];
   /** A ripgrep to use before any other; without it one is looked for at the first search. */
   readonly ripgrepPath?: string;
   /** The editor's own ripgrep, or its application's folder: used when the package has none. */
@@ -63,7 +63,7 @@ export function createDiskWorkspace(deps: DiskDeps): Workspace & TextSearch {
   const root = resolvePath(deps.root);
   const realRoot = realpathSync(root);
   const limits = { ...defaultDiskLimits, ...deps.limits };
-  const rules = createIgnoreRules(realRoot, deps.exclude ?? []);
+  const rules = createIgnoreRules(realRoot, () => deps.exclude?.() ?? []);
   const find = (path: string) => locate(root, realRoot, path);
   const swapping = createQueues();
   let ripgrep: Promise<string | undefined> | undefined;
@@ -233,7 +233,7 @@ export function createDiskWorkspace(deps: DiskDeps): Workspace & TextSearch {
       ripgrepPath: path,
       root: realRoot,
       target: target.inside ? `./${target.path === "." ? "" : target.path}` : target.fsPath,
-      excludes: hiddenAnyway ? [] : [".git", ...(deps.exclude ?? []).flatMap(excludeToIgnorePatterns)],
+      excludes: hiddenAnyway ? [] : [".git", ...(deps.exclude?.() ?? []).flatMap(excludeToIgnorePatterns)],
       ignoreFiles: hiddenAnyway ? "disregarded" : "respected",
       timeoutMs: limits.searchMs,
       // ripgrep knows nothing of .hermesignore; asking again for what it left in is cheap.

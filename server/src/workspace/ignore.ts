@@ -32,9 +32,20 @@ interface FolderRules {
   readonly rules: Ignore | undefined;
 }
 
-/** Makes the rules of one workspace. `excludes` are globs in VS Code's sense: relative to the root unless `**` leads. */
-export function createIgnoreRules(root: string, excludes: readonly string[]): IgnoreRules {
-  const settings = createIgnore().add([".git", ...excludes.flatMap(excludeToIgnorePatterns)]);
+/**
+ * Makes the rules of one workspace. `excludes` gives globs in VS Code's sense, relative to the root unless `**` leads; it
+ * is asked each time, so that changed settings hold at once.
+ */
+export function createIgnoreRules(root: string, excludes: () => readonly string[]): IgnoreRules {
+  let settings = { key: "", rules: createIgnore().add(".git") };
+  const settingsNow = (): Ignore => {
+    const globs = excludes();
+    const key = globs.join("\n");
+    if (key !== settings.key) {
+      settings = { key, rules: createIgnore().add([".git", ...globs.flatMap(excludeToIgnorePatterns)]) };
+    }
+    return settings.rules;
+  };
   const remembered = new Map<string, FolderRules>();
   let repository: Promise<string> | undefined;
 
@@ -70,7 +81,7 @@ export function createIgnoreRules(root: string, excludes: readonly string[]): Ig
 
   const ignoresBy = (rulesOf: RulesOf) => async (path: string, kind: "file" | "folder") => {
     if (path === "" || path === "." || path === ".." || path.startsWith("../") || isAbsolute(path)) return false;
-    return settings.ignores(kind === "folder" ? `${path}/` : path) || gitIgnores(path, kind, rulesOf);
+    return settingsNow().ignores(kind === "folder" ? `${path}/` : path) || gitIgnores(path, kind, rulesOf);
   };
 
   return {
