@@ -119,11 +119,15 @@ export class AgentHost {
 
   /** Reads a session and closes what a host that is gone left open in it. */
   async loadSession(id: SessionId): Promise<LoadSessionResult> {
-    const { session, turn } = await this.#open(id);
-    await session.idle();
-    const live = session.live;
-    const { events } = await this.#deps.store.read(id);
-    return { events, live, running: turn !== undefined };
+    const opened = await this.#open(id);
+    const { session } = opened;
+    for (;;) {
+      await session.idle();
+      const { events } = await this.#deps.store.read(id);
+      // Both halves of the answer are of one moment: nothing is awaited between here and `live`.
+      if ((events.at(-1)?.seq ?? 0) < session.state.seq) continue;
+      return { events, live: session.live, running: opened.turn !== undefined };
+    }
   }
 
   /** Lists the sessions of this workspace, newest first. */
