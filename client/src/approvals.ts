@@ -18,10 +18,16 @@ const buttons: readonly { readonly title: string; readonly choice: ApprovalChoic
 /** Characters of a title that a notification shows. */
 const titleLimit = 200;
 
+interface Waiting {
+  readonly request: PermissionRequest;
+  readonly resolve: (choice: ApprovalChoice) => void;
+  notified: boolean;
+}
+
 /** The questions that wait for an answer. */
 export class Approvals {
   readonly #isInView: (sessionId: SessionId) => boolean;
-  readonly #waiting = new Map<CallId, (choice: ApprovalChoice) => void>();
+  readonly #waiting = new Map<CallId, Waiting>();
   readonly #changes = new EventEmitter<number>();
 
   /** How many questions wait. */
@@ -38,9 +44,9 @@ export class Approvals {
     try {
       const choice = await new Promise<ApprovalChoice>((resolve, reject) => {
         token.onCancellationRequested(() => reject(new CancellationError()));
-        this.#waiting.set(callId, resolve);
+        this.#waiting.set(callId, { request, resolve, notified: false });
         this.#changes.fire(this.#waiting.size);
-        if (!this.#isInView(request.sessionId)) void this.#notify(request);
+        this.remind();
       });
       return { choice };
     } finally {
@@ -51,7 +57,16 @@ export class Approvals {
 
   /** Answers a question, if it still waits. */
   answer(callId: CallId, choice: ApprovalChoice): void {
-    this.#waiting.get(callId)?.(choice);
+    this.#waiting.get(callId)?.resolve(choice);
+  }
+
+  /** Notifies of each question that is not in view, once. Call it when the view changes. */
+  remind(): void {
+    for (const waiting of this.#waiting.values()) {
+      if (waiting.notified || this.#isInView(waiting.request.sessionId)) continue;
+      waiting.notified = true;
+      void this.#notify(waiting.request);
+    }
   }
 
   /** Forgets every question: the host that asked them is gone. */

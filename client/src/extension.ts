@@ -106,6 +106,7 @@ export function activate(context: ExtensionContext): HermesApi {
       view.setBadge(count);
     }),
   );
+  keep(view.onDidChangeVisibility(() => approvals.remind()));
   keep(references.onDidChange((chips) => view.post({ type: "references", chips })));
   keep(credentials.onDidChange((change) => void conversation.keyChanged(change)));
   keep(workspace.onDidGrantWorkspaceTrust(showWorkspace));
