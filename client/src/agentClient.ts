@@ -62,6 +62,7 @@ export class AgentClient implements Disposable {
   #current: HostStatus = { state: "starting" };
   #client: LanguageClient | undefined;
   #started: Promise<void> | undefined;
+  #credentials: InitializationOptions["credentials"] = {};
   #disposed = false;
 
   /** The host's state changed. */
@@ -177,7 +178,7 @@ export class AgentClient implements Disposable {
         revealOutputChannelOn: RevealOutputChannelOn.Never,
         synchronize: { configurationSection: "hermes" },
         initializationOptions: (): InitializationOptions => ({
-          credentials,
+          credentials: this.#credentials,
           settings: JSON.parse(JSON.stringify(workspace.getConfiguration("hermes"))),
           trusted: workspace.isTrusted,
           exclude: excludedGlobs(),
@@ -217,6 +218,7 @@ export class AgentClient implements Disposable {
       return stop;
     }
     this.#set({ state: "restarting", message: "The agent host stopped. Starting it again." });
+    await this.#readCredentials();
     if (decision.delayMs > 0) await new Promise((resolve) => setTimeout(resolve, decision.delayMs));
     return this.#disposed ? stop : { action: action.Restart, handled: true };
   }
