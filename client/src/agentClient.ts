@@ -139,11 +139,8 @@ export class AgentClient implements Disposable {
     }
     this.#set({ state: "starting" });
     try {
-      const [library, credentials] = await Promise.all([
-        import("vscode-languageclient/node"),
-        this.#deps.credentials(),
-      ]);
-      const client = this.#createClient(library, credentials);
+      const [library] = await Promise.all([import("vscode-languageclient/node"), this.#readCredentials()]);
+      const client = this.#createClient(library);
       this.#client = client;
       await client.start();
     } catch (error) {
@@ -153,17 +150,13 @@ export class AgentClient implements Disposable {
     }
   }
 
-  #createClient(
-    {
-      CloseAction,
-      ErrorAction,
-      LanguageClient,
-      RevealOutputChannelOn,
-      State,
-      TransportKind,
-    }: typeof import("vscode-languageclient/node"),
-    credentials: InitializationOptions["credentials"],
-  ): LanguageClient {
+  /** The host starts with the keys of that moment: one that was entered since must survive a restart. */
+  async #readCredentials(): Promise<void> {
+    this.#credentials = await this.#deps.credentials();
+  }
+
+  #createClient(library: typeof import("vscode-languageclient/node")): LanguageClient {
+    const { CloseAction, ErrorAction, LanguageClient, RevealOutputChannelOn, State, TransportKind } = library;
     const { serverModule, log } = this.#deps;
     const server = { module: serverModule, transport: TransportKind.stdio };
     const inspected = { ...server, options: { execArgv: ["--inspect=6009"] } };
