@@ -66,7 +66,7 @@ const onlyIn: readonly { readonly module: RegExp; readonly places: RegExp }[] = 
   },
   {
     module: /^node:(fs|fs\/promises|child_process)$/,
-    places: /^server\/src\/(main|storage|workspace)\//,
+    places: /^server\/src\/((main|storage|workspace)\/|base\/flushFolder\.ts$)/,
   },
   { module: /^node:/, places: /^(server|client)\// },
   { module: /^@anthropic-ai\/sdk/, places: /^server\/src\/model\/anthropic/ },

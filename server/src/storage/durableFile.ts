@@ -8,6 +8,7 @@ import { randomUUID } from "node:crypto";
 import { mkdir, open, rename, unlink } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { errorCode, messageOf } from "../base/errors.ts";
+import { flushFolder } from "../base/flushFolder.ts";
 
 /** Where the temp file goes, which must be the same file system. */
 export interface DurableWriteOptions {
@@ -40,20 +41,6 @@ export async function writeFileDurably(
     throw error;
   }
   await flushFolder(folder);
-}
-
-/** Makes the names in a folder last through a power cut, where folders can be flushed at all. */
-export async function flushFolder(folder: string): Promise<void> {
-  try {
-    const handle = await open(folder, "r");
-    try {
-      await handle.sync();
-    } finally {
-      await handle.close();
-    }
-  } catch {
-    // Windows and some network file systems cannot open or flush folders.
-  }
 }
 
 /** Makes a folder and its parents, for their owner only. */

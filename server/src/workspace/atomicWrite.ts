@@ -7,6 +7,7 @@
 import { link, mkdir, open, rename, stat, unlink } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { errorCode } from "../base/errors.ts";
+import { flushFolder } from "../base/flushFolder.ts";
 
 /** What to write and how. */
 export interface AtomicWrite {
@@ -89,19 +90,5 @@ async function moveToNew(temp: string, path: string): Promise<boolean> {
     if (exists) return false;
     await rename(temp, path);
     return true;
-  }
-}
-
-/** Makes a rename or an unlink last through a power cut, where folders can be flushed at all. */
-export async function flushFolder(folder: string): Promise<void> {
-  try {
-    const handle = await open(folder, "r");
-    try {
-      await handle.sync();
-    } finally {
-      await handle.close();
-    }
-  } catch {
-    // Windows and some network file systems cannot open or flush folders; the rename itself has happened.
   }
 }
