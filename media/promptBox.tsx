@@ -126,6 +126,9 @@ function ModelPicker(props: {
   return (
     <label class="picker" title="Model">
       <select aria-label="Model" value={selected} onChange={(event) => choose(event.currentTarget)}>
+        {models.some(({ id }) => id === selected) ? null : (
+          <option value={selected} disabled>{`${selected} (not there)`}</option>
+        )}
         {groups.map(({ state, label }) => {
           const members = models.filter((model) => model.state === state);
           return members.length === 0 ? null : (
