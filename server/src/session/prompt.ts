@@ -30,11 +30,15 @@ const instructionLimit = 32 * 1024;
 export function systemPrompt(instructions: string | undefined): string {
   if (!instructions?.trim()) return role;
   const text = instructions.replaceAll("\r\n", "\n").trim();
-  const cut =
-    text.length > instructionLimit
-      ? `${text.slice(0, instructionLimit)}\n[AGENTS.md is longer than ${instructionLimit / 1024} KB; the rest is left out. Read the file for it.]`
-      : text;
-  return `${role}\n\n# Instructions of this project (AGENTS.md)\n\n${cut}`;
+  return `${role}\n\n# Instructions of this project (AGENTS.md)\n\n${cutInstructions(text)}`;
+}
+
+function cutInstructions(text: string): string {
+  const bytes = new TextEncoder().encode(text);
+  if (bytes.length <= instructionLimit) return text;
+  // As for a stream: a character that the limit cuts in two is left out.
+  const kept = new TextDecoder().decode(bytes.subarray(0, instructionLimit), { stream: true });
+  return `${kept}\n[AGENTS.md is longer than ${instructionLimit / 1024} KB; the rest is left out. Read the file for it.]`;
 }
 
 /** What is true at the moment of a prompt and may be different at the next one. */

@@ -1,0 +1,76 @@
+/** The system prompt: its size, its bytes, the project's instructions in it, and what goes beside it. */
+import { describe, expect, test } from "vitest";
+import { momentContext, systemPrompt } from "../../../server/src/session/prompt.ts";
+import { createBuiltinTools } from "../../../server/src/tools/builtin/builtinTools.ts";
+import { createRegistry } from "../../../server/src/tools/registry.ts";
+import { startPlay } from "../../support/play.ts";
+
+const limit = 32 * 1024;
+const cutNote = "\n[AGENTS.md is longer than 32 KB; the rest is left out. Read the file for it.]";
+const heading = "\n\n# Instructions of this project (AGENTS.md)\n\n";
+
+/** The part of the system prompt that comes from AGENTS.md. */
+function instructionsIn(prompt: string): string {
+  return prompt.slice(prompt.indexOf(heading) + heading.length);
+}
+
+const specs = () => JSON.stringify(createRegistry(createBuiltinTools({ clock: { now: () => 0 } })).specs());
+
+test("the system prompt and the tools together stay under 3,000 tokens at four bytes each", () => {
+  expect(Buffer.byteLength(systemPrompt(undefined) + specs()) / 4).toBeLessThan(3_000);
+});
+
+test("a hundred builds give the same bytes", () => {
+  const builds = Array.from({ length: 100 }, () => systemPrompt("Use tabs.\n") + specs());
+  expect(new Set(builds).size).toBe(1);
+});
+
+describe("AGENTS.md", () => {
+  test("comes after our own words, under its name", () => {
+    const prompt = systemPrompt("Use tabs.\n");
+    expect(prompt).toBe(`${systemPrompt(undefined)}${heading}Use tabs.`);
+  });
+
+  test.each([undefined, "", " \r\n\t\n"])("leaves no trace when it says nothing: %j", (nothing) => {
+    expect(systemPrompt(nothing)).not.toContain("AGENTS.md");
+  });
+
+  test("gives the same prompt whatever its line endings", () => {
+    expect(systemPrompt("# Rules\r\n\r\n- one\r\n")).toBe(systemPrompt("# Rules\n\n- one\n"));
+  });
+
+  test("is whole at 32 KB, and cut one byte later with a line that says so", () => {
+    expect(instructionsIn(systemPrompt("a".repeat(limit)))).toBe("a".repeat(limit));
+    expect(instructionsIn(systemPrompt("a".repeat(limit + 1)))).toBe("a".repeat(limit) + cutNote);
+  });
+
+  test.each(["ß", "語", "👋"])("is measured in bytes and never cut inside a character: %s", (character) => {
+    // One byte in front, so that the limit falls inside a character.
+    const kept = instructionsIn(systemPrompt(`x${character.repeat(limit)}`)).replace(cutNote, "");
+    const whole = Math.floor((limit - 1) / Buffer.byteLength(character));
+    expect(kept.replaceAll(character, "")).toBe("x");
+    expect(kept.length).toBe(1 + whole * character.length);
+  });
+});
+
+test("what is true at the moment is told before the first prompt and not again", () => {
+  const moment = { root: "/work", platform: "linux", now: Date.UTC(2026, 10, 21, 23, 59) };
+  expect(momentContext({ ...moment, followUp: false })).toBe(
+    "<context>\nWorkspace root: /work\nPlatform: linux\nDate: 2026-11-21\n</context>",
+  );
+  expect(momentContext({ ...moment, followUp: true })).toBe("");
+});
+
+test("a session is given both once: the system prompt is frozen, the context goes with the first prompt", async () => {
+  await using play = await startPlay({
+    script: { steps: [{ say: "One." }, { say: "Two." }] },
+    files: { "AGENTS.md": "Use tabs.\r\nNo semicolons.\r\n" },
+  });
+  const { sessionId } = await play.prompt("first");
+  await play.prompt("second", { sessionId });
+  const events = play.events();
+  const systems = events.flatMap((event) => (event.type === "system_set" ? [event.text] : []));
+  expect(systems).toEqual([systemPrompt("Use tabs.\nNo semicolons.\n")]);
+  const contexts = events.flatMap((event) => (event.type === "turn_started" ? [event.context] : []));
+  expect(contexts).toEqual([expect.stringContaining(`Workspace root: ${play.root}\n`), ""]);
+});
