@@ -1,4 +1,5 @@
 /** Append before emit: what a session announces is what its store already has. */
+import { setImmediate as nextTurn } from "node:timers/promises";
 import { expect, test } from "vitest";
 import type { SessionEvent, SessionId, SessionUpdate, TurnId } from "../../../server/src/protocol/types.ts";
 import { createSession } from "../../../server/src/session/session.ts";
@@ -41,6 +42,8 @@ test("an event is neither folded nor announced before the store has it", async (
   const gate = hold();
   const appended = session.append(started("t1", "do it"), says("t1", 1, 0, "Looking."));
   session.stream({ type: "text_delta", turnId: "t1" as TurnId, index: 1, text: "a delta" });
+  // Everything that does not wait for the store has happened by the next turn of the event loop.
+  await nextTurn();
   expect(updates.map(({ type }) => type)).toEqual(["text_delta"]);
   expect(session.state.seq).toBe(1);
   gate.resolve();
