@@ -5,7 +5,7 @@
  * change is stored, with both of its images, before the file is written; if the write then does not happen, that is stored too.
  */
 
-import { type Clock, Serial } from "../base/async.ts";
+import { abortable, type Clock, Serial } from "../base/async.ts";
 import { messageOf, ToolError } from "../base/errors.ts";
 import { log } from "../base/trace.ts";
 import type {
@@ -78,14 +78,31 @@ const lastSeenCharacters = 16_000_000;
 export function createToolCalls(deps: ToolCallDeps): (signal: AbortSignal) => StepScheduler {
   const asking = new Serial();
   return (signal) => {
+    const questions = new Map<CallId, Promise<unknown>>();
+    let notStored: { readonly error: unknown } | undefined;
+    const emit: SchedulerDeps["emit"] = async (event) => {
+      // A cancelled question is closed in the journal before its call gets its result.
+      if (event.type === "tool_result") await questions.get(event.callId);
+      await deps.session.append(event).catch((error: unknown) => {
+        notStored ??= { error };
+        throw error;
+      });
+    };
     const scheduler = createScheduler(
       {
         registry: deps.registry,
         workspace: deps.workspace,
         clock: deps.clock,
         concurrency: deps.concurrency(),
-        decide: (pending, callSignal) => decide(deps, asking, pending, callSignal),
-        emit: (event) => deps.session.append(event),
+        decide: (pending, callSignal) => {
+          const verdict = decide(deps, asking, pending, callSignal);
+          questions.set(
+            pending.callId,
+            verdict.catch(() => undefined),
+          );
+          return verdict;
+        },
+        emit,
         portsFor: (callId) => portsFor(deps, callId, signal),
         onBug: (error, callId) => log("error", `Tool call ${callId} failed on a fault in Hermes`, error),
       } satisfies SchedulerDeps,
@@ -93,7 +110,11 @@ export function createToolCalls(deps: ToolCallDeps): (signal: AbortSignal) => St
     );
     return {
       submit: (call) => void scheduler.submit(call),
-      drain: async () => void (await scheduler.drain()),
+      drain: async () => {
+        await scheduler.drain();
+        // A call whose result is not in the journal would make every later request of the session invalid.
+        if (notStored) throw notStored.error;
+      },
     };
   };
 }
@@ -139,7 +160,7 @@ function toVerdict({ decision, reason }: PermissionDecision): Verdict {
 async function ask(deps: ToolCallDeps, request: PermissionRequest, signal: AbortSignal): Promise<Verdict> {
   const { callId } = request;
   await deps.session.append({ type: "permission_requested", callId, request });
-  const choice = await deps.ask(request, signal).catch(async (error: unknown) => {
+  const choice = await abortable(deps.ask(request, signal), signal).catch(async (error: unknown) => {
     await deps.session.append({ type: "permission_resolved", callId, choice: "cancelled", by: "host" });
     throw error;
   });

@@ -17,7 +17,7 @@ import type { Session } from "./session.ts";
 export interface StepScheduler {
   /** Takes a call, in the model's order; its result is stored when it settles. */
   submit(call: ToolCallPart): void;
-  /** Resolves when every submitted call has settled and its result is stored. */
+  /** Resolves when every submitted call has settled and its result is stored; rejects when one could not be. */
   drain(): Promise<void>;
 }
 
