@@ -65,6 +65,8 @@ class MachineModels implements LocalModels {
   }
 
   configure(config: Config): void {
+    // The newest choice counts, whichever way it was made.
+    if (config.settings.model !== this.#config.settings.model) this.#selected = undefined;
     this.#config = config;
     this.#changed();
   }
@@ -87,8 +89,15 @@ class MachineModels implements LocalModels {
     const [known, local] = await Promise.all([this.#knownModels(), this.#localModels()]);
     const choices = [...known, ...local, recordedModel].map((spec) => this.#toChoice(spec));
     const rank = { ready: 0, recording: 1, needs_key: 2 };
-    const { spec } = await this.#pick(undefined);
-    return { models: choices.toSorted((a, b) => rank[a.state] - rank[b.state]), selected: spec.id };
+    const models = choices.toSorted((a, b) => rank[a.state] - rank[b.state]);
+    try {
+      return { models, selected: (await this.#pick(undefined)).spec.id };
+    } catch (error) {
+      if (!(error instanceof RequestError)) throw error;
+      // A name that no model has (a typing error, a local server that is gone) must not hide the ones that there are.
+      log("warn", error.message);
+      return { models, selected: this.#wanted() };
+    }
   }
 
   async resolve(id: string | undefined): Promise<ReadyModel> {
@@ -106,7 +115,7 @@ class MachineModels implements LocalModels {
   async #pick(
     id: string | undefined,
   ): Promise<{ readonly spec: ModelSpec; readonly missing: CredentialName | undefined }> {
-    const wanted = id ?? this.#selected ?? this.#config.settings.model;
+    const wanted = id ?? this.#wanted();
     if (wanted !== "auto" && wanted !== "") {
       const spec = await this.#find(wanted);
       return { spec, missing: this.#missing(spec) };
@@ -114,6 +123,10 @@ class MachineModels implements LocalModels {
     const known = await this.#knownModels();
     const ready = known.find((spec) => this.#missing(spec) === undefined) ?? (await this.#localModels())[0];
     return { spec: ready ?? recordedModel, missing: undefined };
+  }
+
+  #wanted(): string {
+    return this.#selected ?? this.#config.settings.model;
   }
 
   async #find(id: string): Promise<ModelSpec> {

@@ -50,7 +50,7 @@ export function checkRequest(
     ...checkResultOrder(view),
     ...checkEchoes(view, memory, earlier && kept === earlier.units.length ? kept : 0),
     ...(earlier && last ? checkAgainst(earlier, view, last, kept, tags) : []),
-    ...(conversation && last ? checkKey(conversation, view) : []),
+    ...(last?.view ? checkKey(last.view, view) : []),
     ...(last ? checkRetry(last, record) : []),
     ...(conversation && !last && !tags.compacted ? checkFork(conversation, view) : []),
   ];
@@ -225,9 +225,10 @@ function lastTail(last: RecordedRequest | undefined): number | undefined {
   return blocks.at(-1)?.marker ? blocks.length - 1 : undefined;
 }
 
-function checkKey(conversation: Conversation, view: RequestView): Found[] {
-  if (view.api === "anthropic" || view.cacheKey === conversation.cacheKey) return [];
-  return [found("I14", `prompt_cache_key changed from ${String(conversation.cacheKey)} to ${String(view.cacheKey)}.`)];
+/** A conversation may change over to another API, which has a key of its own or none. */
+function checkKey(last: RequestView, view: RequestView): Found[] {
+  if (view.api === "anthropic" || view.api !== last.api || view.cacheKey === last.cacheKey) return [];
+  return [found("I14", `prompt_cache_key changed from ${String(last.cacheKey)} to ${String(view.cacheKey)}.`)];
 }
 
 /** A conversation that begins with another's history sends it verbatim, so that it reads that one's cache. */
