@@ -15,6 +15,7 @@ import type {
   TurnId,
 } from "../protocol/types.ts";
 import type { SessionRecord, SessionStore } from "../storage/store.ts";
+import { wellFormed } from "../text/wellFormed.ts";
 import { initialState, openCalls, reduceAll, runningTurn, type SessionState } from "./reduce.ts";
 
 /** What a session needs from outside. */
@@ -54,7 +55,7 @@ export class Session {
   /** Stores events, folds them, then announces them. Throws what the store throws, and then nothing has changed. */
   append(...bodies: readonly SessionEventBody[]): Promise<void> {
     return this.#appends.run(async () => {
-      const events = await this.#deps.store.append(this.id, this.#state.seq, bodies);
+      const events = await this.#deps.store.append(this.id, this.#state.seq, wellFormed(bodies));
       this.#state = reduceAll(this.#state, events);
       for (const event of events) {
         this.#live = this.#live.filter((delta) => !isReplacedBy(delta, event));

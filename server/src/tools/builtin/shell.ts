@@ -7,6 +7,7 @@
  */
 import * as z from "zod/mini";
 import type { Clock } from "../../base/async.ts";
+import { createPlainStream, plainText } from "../../text/terminal.ts";
 import type { RunOutcome } from "../../workspace/workspace.ts";
 import { defineTool, type Tool } from "../tool.ts";
 import { shellAccess } from "./shellAccess.ts";
@@ -39,8 +40,13 @@ export function createShellTool(deps: { readonly clock: Pick<Clock, "now"> }): T
     access: async ({ command }) => shellAccess(command),
     run: async ({ command, timeoutSeconds = defaultTimeout }, context) => {
       const startedAt = deps.clock.now();
+      const toPlain = createPlainStream();
+      const onOutput = (piece: string) => {
+        const text = toPlain(piece);
+        if (text !== "") context.report(text);
+      };
       const outcome = await context.workspace.run(
-        { command, timeoutMs: timeoutSeconds * 1000, onOutput: context.report },
+        { command, timeoutMs: timeoutSeconds * 1000, onOutput },
         context.signal,
       );
       const seconds = (deps.clock.now() - startedAt) / 1000;
@@ -52,7 +58,7 @@ export function createShellTool(deps: { readonly clock: Pick<Clock, "now"> }): T
 function describe(outcome: RunOutcome, seconds: number, timeoutSeconds: number): string {
   // Short times are left out: they tell nothing and would make equal results differ.
   const took = seconds >= 1 ? ` after ${seconds.toFixed(1)} s` : "";
-  const output = outcome.output.trimEnd();
+  const output = plainText(outcome.output).trimEnd();
   const whole = outcome.outputFile ? [`[the whole output is in ${outcome.outputFile}]`] : [];
   return [ending(outcome, took, timeoutSeconds), output === "" ? "(no output)" : output, ...whole].join("\n");
 }
