@@ -41,7 +41,7 @@ import { createSession, openSession, openTurnOwner, type Session } from "./sessi
 import { composeTask } from "./session/tasks.ts";
 import { createToolCalls, type SessionMemory, type ToolCallDeps } from "./session/toolCalls.ts";
 import { runTurn, type TurnEnd } from "./session/turn.ts";
-import type { SessionStore } from "./storage/store.ts";
+import { type SessionStore, StaleSessionError } from "./storage/store.ts";
 import type { Registry } from "./tools/registry.ts";
 import type { Workspace } from "./workspace/workspace.ts";
 
@@ -125,7 +125,12 @@ export class AgentHost {
       await session.idle();
       const { events } = await this.#deps.store.read(id);
       // Both halves of the answer are of one moment: nothing is awaited between here and `live`.
-      if ((events.at(-1)?.seq ?? 0) < session.state.seq) continue;
+      const last = events.at(-1)?.seq ?? 0;
+      if (last < session.state.seq) continue;
+      if (last > session.state.seq && !opened.turn) {
+        await this.#reopen(id, opened);
+        return this.loadSession(id);
+      }
       return { events, live: session.live, running: opened.turn !== undefined };
     }
   }
@@ -143,8 +148,18 @@ export class AgentHost {
 
   /** Runs one turn to its end. Aborting `signal` cancels it, and the result says so. */
   async prompt(params: PromptParams, signal: AbortSignal): Promise<PromptResult> {
-    if (params.prompt.length === 0) throw new RequestError("empty_prompt", "The prompt is empty. Write what to do.");
+    if (params.prompt.every(isBlank)) throw new RequestError("empty_prompt", "The prompt is empty. Write what to do.");
     const live = await this.#open(params.sessionId);
+    try {
+      return await this.#prompt(live, params, signal);
+    } catch (error) {
+      if (!(error instanceof StaleSessionError)) throw error;
+      // Another window or terminal has used the session since; nothing of this turn is stored yet, so it begins anew.
+      return this.#prompt(await this.#reopen(params.sessionId, live), params, signal);
+    }
+  }
+
+  async #prompt(live: LiveSession, params: PromptParams, signal: AbortSignal): Promise<PromptResult> {
     if (live.turn) {
       throw new RequestError(
         "turn_running",
@@ -177,6 +192,13 @@ export class AgentHost {
     origin: PromptParams["origin"],
     signal: AbortSignal,
   ): Promise<{ readonly sessionId: SessionId; readonly done: Promise<PromptResult> }> {
+    if (task.task === "review_changes" && !this.#deps.trusted()) {
+      // git runs programs that the repository's own configuration names.
+      throw new RequestError(
+        "untrusted",
+        "Reviewing your changes runs git, and nothing is run in a workspace that you have not trusted. Trust it first.",
+      );
+    }
     const prompt = await composeTask(task, this.#deps.workspace, signal);
     const sessionId = task.sessionId ?? (await this.newSession({})).sessionId;
     return { sessionId, done: this.prompt({ sessionId, prompt, origin }, signal) };
@@ -184,6 +206,7 @@ export class AgentHost {
 
   /** Gives the files that a turn changed their text from before it, merged with what was changed since. */
   async undo(params: UndoParams): Promise<UndoResult> {
+    await this.loadSession(params.sessionId);
     const { session, turn } = await this.#open(params.sessionId);
     if (turn) throw new RequestError("turn_running", "A turn is running. Stop it first, then undo.");
     const record = session.state.turns.find(({ turnId }) => turnId === params.turnId);
@@ -212,6 +235,17 @@ export class AgentHost {
     if (known) return known;
     const opened = this.#recovered(id).then((session) => this.#toLive(session));
     this.#keep(id, opened);
+    return opened;
+  }
+
+  /** Reads a session again that another process has written to, and tells what was missed. */
+  async #reopen(id: SessionId, stale: LiveSession): Promise<LiveSession> {
+    if ((await this.#live.get(id)) === stale) this.#live.delete(id);
+    const opened = await this.#open(id);
+    const { events } = await this.#deps.store.read(id);
+    for (const event of events) {
+      if (event.seq > stale.session.state.seq && event.seq <= opened.session.state.seq) this.#deps.onUpdate(id, event);
+    }
     return opened;
   }
 
@@ -257,8 +291,10 @@ export class AgentHost {
 
   async #runTurn(live: LiveSession, turnId: TurnId, params: PromptParams, signal: AbortSignal): Promise<TurnEnd> {
     const { session } = live;
+    let begun = false;
     try {
       const model = await this.#begin(session, turnId, params);
+      begun = true;
       const end = await runTurn(
         {
           session,
@@ -282,7 +318,7 @@ export class AgentHost {
       await session.append({ type: "turn_finished", turnId, ...end });
       return end;
     } catch (error) {
-      if (error instanceof RequestError) throw error;
+      if (error instanceof RequestError || (error instanceof StaleSessionError && !begun)) throw error;
       if (isAbort(error)) return { stopReason: "cancelled" };
       log("error", "A turn could not be stored", error);
       this.#live.delete(session.id);
@@ -326,6 +362,10 @@ export class AgentHost {
   }
 }
 
+function isBlank(part: PromptPart): boolean {
+  return part.type === "text" && part.text.trim() === "";
+}
+
 function titleOf(prompt: readonly PromptPart[]): string {
   const first = prompt.find((part) => part.type === "text");
   const line = (first?.type === "text" ? first.text : "Untitled").trim().split("\n", 1)[0] ?? "";
@@ -333,6 +373,13 @@ function titleOf(prompt: readonly PromptPart[]): string {
 }
 
 function storageFailure(error: unknown): Failure {
+  if (error instanceof StaleSessionError) {
+    return {
+      code: "storage",
+      message:
+        "Another window or terminal has gone on with this session, so the turn was ended here. Open the session again to see what was done there.",
+    };
+  }
   return {
     code: "storage",
     message: `The conversation could not be stored, so the turn was ended: ${messageOf(error)} Free some space or fix the folder's permissions, then send the message again.`,
