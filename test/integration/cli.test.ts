@@ -43,9 +43,13 @@ afterEach(async () => {
 });
 
 describe("hermes run", () => {
-  test.each(["anthropic-messages", "openai-responses"] as const)("does the task through %s", async (wire) => {
+  test.each([
+    ["Anthropic Messages", ["--model", wireFormats["anthropic-messages"]]],
+    ["OpenAI Responses", ["--model", wireFormats["openai-responses"]]],
+    ["OpenAI Chat Completions", ["--model", wireFormats["openai-chat"], "--setting", "openai.api=chat"]],
+  ])("does the task through %s", async (_, choice) => {
     const env = await begin(refactorScript);
-    const { code, lines } = await runHermes(["run", refactorPrompt, "--yes", "--json", "--model", wireFormats[wire]], {
+    const { code, lines } = await runHermes(["run", refactorPrompt, "--yes", "--json", ...choice], {
       cwd: cwd(),
       env,
     });
@@ -153,11 +157,23 @@ describe("what it says when it cannot work", () => {
     [["show", "nope"], 1, /nope/],
     [["run", "x", "--cwd", "/does/not/exist"], 1, /no folder/],
     [["run", "x", "--allow", "shell("], 1, /malformed/],
+    [["run", "x", "--setting", "openai.api=soap"], 1, /one of responses, chat/],
+    [["run", "x", "--setting", "colour=red"], 1, /NAME=VALUE.*openai\.api/],
   ] as const)("%j", async (args, exit, said) => {
     const env = await begin({ steps: [] });
     const { code, stderr } = await runHermes(args, { cwd: cwd(), env });
     expect([code, stderr]).toEqual([exit, expect.stringMatching(said)]);
   });
+});
+
+test("an older Node: which one it is, which one is needed, and where a clone has it", async () => {
+  const older = 'Object.defineProperty(process.versions, "node", { value: "22.14.9" })';
+  const env = { NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(older)}` };
+  const { code, stdout, stderr } = await runHermes(["--version"], { cwd: cwd(), env });
+  expect([code, stdout]).toEqual([1, ""]);
+  expect(stderr).toBe(
+    "hermes: this is Node 22.14.9, and Hermes needs 22.15 or newer. In a clone: node_modules/.bin/node dist/cli.js\n",
+  );
 });
 
 test("help and version", async () => {

@@ -4,7 +4,8 @@
  * Not here: what a turn does, or how it is drawn (`cliOutput.ts`). Easily got wrong: everything but argument parsing is
  * loaded on demand, because the time to the first model request is a promise (see `docs` in README, "Speed").
  */
-import { enableCompileCache } from "node:module";
+// As a namespace: an older Node would refuse a name that it does not have before it runs a line of ours.
+import * as nodeModule from "node:module";
 import { parseArgs } from "node:util";
 
 const usage = `hermes: a coding agent that edits real files
@@ -15,6 +16,7 @@ const usage = `hermes: a coding agent that edits real files
       --yes               approve everything
       --allow RULE        approve what the rule matches: edit(src/**), shell(npm test); repeatable
       --resume ID         go on in an earlier session
+      --setting NAME=VALUE  any setting of the extension, for this run: openai.api=chat; repeatable
       --json              events as JSON lines
       The task may also come from standard input: echo "task" | hermes run
 
@@ -27,8 +29,10 @@ Keys: ANTHROPIC_API_KEY, OPENAI_API_KEY; other servers: ANTHROPIC_BASE_URL, OPEN
 Exit codes: 0 done, 1 error, 2 wrong usage, 3 refused by the model, 4 answer too long, 5 too many steps, 6 budget, 130 cancelled.
 `;
 
-enableCompileCache();
-main(process.argv.slice(2)).then(
+/** The oldest Node that has everything the host uses (`zstd` in `node:zlib` is the newest of it). */
+const oldestNode = [22, 15] as const;
+
+start().then(
   (code) => {
     process.exitCode = code;
   },
@@ -37,6 +41,18 @@ main(process.argv.slice(2)).then(
     process.exitCode = 1;
   },
 );
+
+async function start(): Promise<number> {
+  const [major = 0, minor = 0] = process.versions.node.split(".").map(Number);
+  if (major < oldestNode[0] || (major === oldestNode[0] && minor < oldestNode[1])) {
+    process.stderr.write(
+      `hermes: this is Node ${process.versions.node}, and Hermes needs ${oldestNode.join(".")} or newer. In a clone: node_modules/.bin/node dist/cli.js\n`,
+    );
+    return 1;
+  }
+  nodeModule.enableCompileCache();
+  return main(process.argv.slice(2));
+}
 
 async function main(argv: readonly string[]): Promise<number> {
   let parsed: ReturnType<typeof parse>;
@@ -58,7 +74,7 @@ async function main(argv: readonly string[]): Promise<number> {
     return 0;
   }
   const { list, models, run, show } = await import("./cliCommands.ts");
-  const options = { cwd: values.cwd ?? process.cwd(), json: values.json ?? false };
+  const options = { cwd: values.cwd ?? process.cwd(), json: values.json ?? false, settings: values.setting ?? [] };
   switch (command) {
     case "run":
       return run({
@@ -92,6 +108,7 @@ function parse(argv: readonly string[]) {
       yes: { type: "boolean" },
       allow: { type: "string", multiple: true },
       resume: { type: "string" },
+      setting: { type: "string", multiple: true },
       query: { type: "string" },
       help: { type: "boolean", short: "h" },
       version: { type: "boolean" },

@@ -9,8 +9,8 @@ import { resolve } from "node:path";
 import { createInterface } from "node:readline/promises";
 import { text as readAll } from "node:stream/consumers";
 import { RequestError } from "../base/errors.ts";
-import { processEnvironment, readConfig } from "../config.ts";
-import type { ApprovalChoice, PermissionRequest, SessionId, StopReason } from "../protocol/types.ts";
+import { processEnvironment, readConfig, settings } from "../config.ts";
+import type { ApprovalChoice, Json, PermissionRequest, SessionId, StopReason } from "../protocol/types.ts";
 import { parseRule } from "../tools/permission.ts";
 import { createOutput, type Output, printSession, printSessions } from "./cliOutput.ts";
 import { createLocalHost, type LocalHost } from "./local.ts";
@@ -19,6 +19,8 @@ import { createLocalHost, type LocalHost } from "./local.ts";
 export interface CommandOptions {
   readonly cwd: string;
   readonly json: boolean;
+  /** `name=value`, the name below `hermes.`; values are JSON or plain text. */
+  readonly settings: readonly string[];
 }
 
 /** What `hermes run` takes. */
@@ -130,8 +132,10 @@ async function open(options: CommandOptions, output?: Output, allow: readonly st
   }
   const environment = processEnvironment();
   const rules = allow.map((rule) => parseRule(rule, "allow"));
+  const config = readConfig(environment, Object.fromEntries(options.settings.map(parseSetting)));
+  if (config.problems.length > 0) throw new RequestError("invalid_setting", config.problems.join(" "));
   return createLocalHost({
-    config: readConfig(environment),
+    config,
     environment,
     root,
     extraRules: rules,
@@ -139,6 +143,23 @@ async function open(options: CommandOptions, output?: Output, allow: readonly st
     ask: (request, signal) => (output ? askInTerminal(request, output, signal) : Promise.resolve("deny")),
     onUpdate: (sessionId, update) => output?.update(sessionId, update),
   });
+}
+
+function parseSetting(text: string): readonly [string, Json] {
+  const at = text.indexOf("=");
+  const name = text.slice(0, at).replace(/^hermes\./, "");
+  if (at < 1 || !(name in settings)) {
+    throw new RequestError(
+      "invalid_setting",
+      `--setting ${text}: it must be NAME=VALUE with one of ${Object.keys(settings).join(", ")}.`,
+    );
+  }
+  const value = text.slice(at + 1);
+  try {
+    return [name, JSON.parse(value)];
+  } catch {
+    return [name, value];
+  }
 }
 
 async function readTask(task: string): Promise<string> {
