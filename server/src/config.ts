@@ -120,8 +120,8 @@ export function readConfig(
   ) as Settings;
   const anthropicUrl = values["anthropic.baseUrl"] || environment.ANTHROPIC_BASE_URL;
   const openaiUrl = values["openai.baseUrl"] || environment.OPENAI_BASE_URL;
-  const anthropic = credentials.anthropic ?? environment.ANTHROPIC_API_KEY;
-  const openai = credentials.openai ?? environment.OPENAI_API_KEY;
+  const anthropic = credentials.anthropic ?? environment[keyVariables.anthropic];
+  const openai = credentials.openai ?? environment[keyVariables.openai];
   return {
     settings: values,
     problems,
@@ -131,12 +131,16 @@ export function readConfig(
   };
 }
 
-/** Names of environment variables that hold secrets; commands that the agent runs do not get them. */
-export const secretVariables: readonly string[] = ["ANTHROPIC_API_KEY", "OPENAI_API_KEY"];
+/** The environment variable that holds each key. Commands that the agent runs do not get them. */
+export const keyVariables: { readonly [name in CredentialName]: string } = {
+  anthropic: "ANTHROPIC_API_KEY",
+  openai: "OPENAI_API_KEY",
+};
 
 /** The environment for commands that the agent runs: ours, less the secrets. */
 export function commandEnvironment(environment: Environment): Environment {
-  return Object.fromEntries(Object.entries(environment).filter(([name]) => !secretVariables.includes(name)));
+  const secrets = new Set(Object.values(keyVariables));
+  return Object.fromEntries(Object.entries(environment).filter(([name]) => !secrets.has(name)));
 }
 
 /** The process's own environment; nothing else in the server reads it. */

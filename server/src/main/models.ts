@@ -9,7 +9,7 @@ import { join } from "node:path";
 import { systemClock } from "../base/async.ts";
 import { errorCode, messageOf, RequestError } from "../base/errors.ts";
 import { log } from "../base/trace.ts";
-import type { Config } from "../config.ts";
+import { type Config, keyVariables } from "../config.ts";
 import type { Models, ReadyModel } from "../host.ts";
 import { createAnthropicProvider } from "../model/anthropic.ts";
 import { costOf, findModel, mergeModels } from "../model/catalog.ts";
@@ -105,7 +105,7 @@ class MachineModels implements LocalModels {
     if (missing) {
       throw new RequestError(
         "needs_key",
-        `${spec.label} needs a key for ${vendors[missing].name}. Set it with “Hermes: Set API Key” or in ${vendors[missing].variable}, or choose another model.`,
+        `${spec.label} needs a key for ${vendorNames[missing]}. Set it with “Hermes: Set API Key” or in ${keyVariables[missing]}, or choose another model.`,
       );
     }
     return { spec, provider: this.#provider(spec.api), costOf: (usage) => costOf(spec, usage) };
@@ -138,14 +138,14 @@ class MachineModels implements LocalModels {
   }
 
   #missing(spec: ModelSpec): CredentialName | undefined {
-    const name = credentialOf(spec);
+    const name = credentialOf[spec.api];
     if (name === undefined || spec.local || spec.baseUrl !== undefined) return undefined;
     // A server of one's own may need no key; if it does, it says so.
     return this.#credentials[name] || this.#config.baseUrls[name] ? undefined : name;
   }
 
   #toChoice(spec: ModelSpec): ModelChoice {
-    const credential = credentialOf(spec);
+    const credential = credentialOf[spec.api];
     const state = spec.api === "recorded" ? "recording" : this.#missing(spec) ? "needs_key" : "ready";
     return { id: spec.id, label: spec.label, state, ...(credential && !spec.local ? { credential } : {}) };
   }
@@ -205,14 +205,15 @@ class MachineModels implements LocalModels {
   }
 }
 
-const vendors: { readonly [name in CredentialName]: { readonly name: string; readonly variable: string } } = {
-  anthropic: { name: "Anthropic", variable: "ANTHROPIC_API_KEY" },
-  openai: { name: "OpenAI", variable: "OPENAI_API_KEY" },
-};
+const vendorNames: { readonly [name in CredentialName]: string } = { anthropic: "Anthropic", openai: "OpenAI" };
 
-function credentialOf({ api }: ModelSpec): CredentialName | undefined {
-  return api === "anthropic-messages" ? "anthropic" : api === "recorded" ? undefined : "openai";
-}
+/** Whose key each wire format needs. */
+const credentialOf: { readonly [api in ModelApi]: CredentialName | undefined } = {
+  "anthropic-messages": "anthropic",
+  "openai-responses": "openai",
+  "openai-chat": "openai",
+  recorded: undefined,
+};
 
 async function readAdditions(path: string): Promise<readonly ModelSpec[]> {
   let text: string;
