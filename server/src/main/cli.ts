@@ -45,10 +45,8 @@ start().then(
 async function start(): Promise<number> {
   const [major = 0, minor = 0] = process.versions.node.split(".").map(Number);
   if (major < oldestNode[0] || (major === oldestNode[0] && minor < oldestNode[1])) {
-    process.stderr.write(
-      `hermes: this is Node ${process.versions.node}, and Hermes needs ${oldestNode.join(".")} or newer. In a clone: node_modules/.bin/node dist/cli.js\n`,
-    );
-    return 1;
+    const { runUnderOwnNode } = await import("./ownNode.ts");
+    return runUnderOwnNode(process.argv.slice(2), oldestNode.join("."));
   }
   nodeModule.enableCompileCache();
   return main(process.argv.slice(2));
