@@ -55,7 +55,7 @@ export const settings = {
     type: "strings",
     default: [],
     description:
-      "Rules that answer approvals: `allow shell(npm test)`, `ask edit(src/**)`, `deny read(secrets/**)`. Deny beats ask, ask beats allow.",
+      "Rules that answer approvals: `allow shell(npm test)`, `ask edit(src/**)`, `deny read(secrets/**)`. Deny beats everything; otherwise the more specific rule counts, and ask beats allow where two are equally specific.",
   },
   "turn.maxSteps": {
     type: "number",

@@ -33,16 +33,18 @@ describe("activation", () => {
     assert.ok(activationMs > 0 && activationMs <= 50, `activation took ${activationMs} ms`);
   });
 
-  it("registers its commands", async () => {
+  it("registers every command that it declares", async () => {
     await hermes().activate();
     const known = new Set(await vscode.commands.getCommands(true));
+    const declared: readonly { command: string }[] = hermes().packageJSON.contributes.commands;
+    assert.ok(declared.length >= commands.length);
     assert.deepEqual(
-      commands.filter((command) => !known.has(command)),
+      declared.map(({ command }) => command).filter((command) => !known.has(command)),
       [],
     );
   });
 
-  it("shows every command in the palette under Hermes", () => {
+  it("shows its tasks in the palette under Hermes", () => {
     const declared: { command: string; category?: string }[] = hermes().packageJSON.contributes.commands;
     const shown = declared.filter(({ category }) => category === "Hermes").map(({ command }) => command);
     assert.deepEqual(
