@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import type { MessageConnection } from "vscode-jsonrpc/node";
 import * as methods from "../../server/src/protocol/methods.ts";
 import type { SessionEvent, SessionId } from "../../server/src/protocol/types.ts";
 import { type ModelDouble, type Script, startModelDouble } from "../support/modelDouble.ts";
@@ -219,5 +220,49 @@ describe("killed with SIGKILL", () => {
     host.child.stdout?.destroy();
     await host.ended;
     await noneLeft(root);
+  });
+});
+
+describe("an editor that is not as expected", () => {
+  const shown: string[] = [];
+  const listen = (connection: MessageConnection) => {
+    shown.length = 0;
+    connection.onNotification("window/showMessage", ({ message }) => void shown.push(message));
+  };
+
+  test("wrong settings are told and their defaults used, at the start and later", async () => {
+    await begin({ steps: [{ say: "Hello." }] });
+    const settings = { model: "anthropic/claude-sonnet-5-5", "turn.maxSteps": "many", tools: { concurrency: 1000 } };
+    // Nobody answers questions here: that a message can be shown must not depend on it.
+    await using host = await startHost({ root: work(), env, initialization: { settings }, prepare: listen });
+    const { sessionId } = await host.connection.sendRequest(methods.newSession, {});
+    await host.connection.sendNotification("workspace/didChangeConfiguration", { settings: null });
+    await host.connection.sendNotification("workspace/didChangeConfiguration", {
+      settings: { hermes: { "turn.maxSteps": -1 } },
+    });
+    const result = await host.connection.sendRequest(methods.promptSession, prompt(sessionId, "hello"));
+    expect(result).toMatchObject({ stopReason: "end_turn" });
+    expect(shown.map((message) => message.split(" must be")[0])).toEqual([
+      "Hermes: hermes.turn.maxSteps",
+      "Hermes: hermes.tools.concurrency",
+      "Hermes: hermes.turn.maxSteps",
+    ]);
+  });
+
+  test("a folder that is not on this machine, a cancel of nothing and a task without a name are refused", async () => {
+    await begin({ steps: [] });
+    await using host = await startHost({ root: work(), env, folder: "vscode-vfs://github/someone/something" });
+    await host.connection.sendNotification(methods.cancelSession, { sessionId: "none" as SessionId });
+    await expect(host.connection.sendRequest(methods.listSessions, {})).rejects.toMatchObject({
+      data: { code: "no_folder" },
+    });
+    await using other = await startHost({ root: work(), env });
+    await other.connection.sendNotification(methods.cancelSession, { sessionId: "none" as SessionId });
+    for (const given of [[], [{ task: "toString" }]]) {
+      const command = { command: methods.runTaskCommand, arguments: given };
+      await expect(other.connection.sendRequest("workspace/executeCommand", command)).rejects.toMatchObject({
+        data: { code: "incomplete_task" },
+      });
+    }
   });
 });

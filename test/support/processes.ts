@@ -78,6 +78,8 @@ export async function startHost(options: {
   readonly env: NodeJS.ProcessEnv;
   readonly initialization?: Partial<InitializationOptions>;
   readonly ask?: (request: PermissionRequest) => Promise<ApprovalChoice>;
+  /** The URI of the workspace folder; that of `root` when absent. */
+  readonly folder?: string;
   /** Called before `initialize`, to serve more of the client's side. */
   readonly prepare?: (connection: MessageConnection) => void;
 }): Promise<HostProcess> {
@@ -113,7 +115,7 @@ export async function startHost(options: {
     processId: process.pid,
     rootUri: null,
     capabilities: { window: { workDoneProgress: true }, workspace: { applyEdit: true } },
-    workspaceFolders: [{ uri: pathToFileURL(options.root).href, name: "work" }],
+    workspaceFolders: [{ uri: options.folder ?? pathToFileURL(options.root).href, name: "work" }],
     initializationOptions: { credentials: {}, settings: {}, trusted: true, ...options.initialization },
   });
   await connection.sendNotification("initialized", {});

@@ -12,14 +12,16 @@ import {
   ErrorCodes,
   type InitializeParams,
   type InitializeResult,
+  MessageType,
   ProposedFeatures,
   ResponseError,
+  ShowMessageNotification,
   TextDocumentSyncKind,
   TextDocuments,
 } from "vscode-languageserver/node";
 import { TextDocument } from "vscode-languageserver-textdocument";
 import { messageOf, RequestError, ToolError } from "../base/errors.ts";
-import { onLog } from "../base/trace.ts";
+import { log, onLog } from "../base/trace.ts";
 import { processEnvironment, readConfig } from "../config.ts";
 import * as methods from "../protocol/methods.ts";
 import type { ApprovalChoice, Json, PermissionRequest } from "../protocol/types.ts";
@@ -33,7 +35,7 @@ const connection = createConnection(ProposedFeatures.all);
 const documents = new TextDocuments(TextDocument);
 const environment = processEnvironment();
 const coalescer = createCoalescer({
-  send: (sessionId, updates) => void connection.sendNotification(methods.sessionUpdate, { sessionId, updates }),
+  send: (sessionId, updates) => sent(connection.sendNotification(methods.sessionUpdate, { sessionId, updates })),
   after: (ms, run) => {
     const timer = setTimeout(run, ms);
     return () => clearTimeout(timer);
@@ -51,10 +53,13 @@ onLog(({ level, message, error }) => {
   else connection.console.debug(text);
 });
 
+// A promise that nobody awaited, here or in a library, must not end the turns of every session.
+process.on("unhandledRejection", (error) => log("error", "Something failed that nobody waited for", error));
+
 connection.onInitialize((params: InitializeParams): InitializeResult => {
   options = { ...options, ...(params.initializationOptions as Partial<methods.InitializationOptions> | undefined) };
   const folder = params.workspaceFolders?.[0]?.uri;
-  const root = folder ? fileURLToPath(folder) : undefined;
+  const root = folder?.startsWith("file:") ? fileURLToPath(folder) : undefined;
   local = createHost(root);
   // Nobody awaits it until the first request; a failure is told there.
   local.catch(() => undefined);
@@ -73,11 +78,11 @@ async function createHost(root: string | undefined): Promise<LocalHost> {
   if (root === undefined) {
     throw new RequestError(
       "no_folder",
-      "Hermes works on a folder, and none is open. Open one with File > Open Folder.",
+      "Hermes works on a folder of this machine, and none is open. Open one with File > Open Folder.",
     );
   }
   const config = readConfig(environment, options.settings, options.credentials);
-  for (const problem of config.problems) connection.window.showWarningMessage(`Hermes: ${problem}`);
+  for (const problem of config.problems) show(MessageType.Warning, problem);
   return createLocalHost({
     config,
     environment,
@@ -85,11 +90,21 @@ async function createHost(root: string | undefined): Promise<LocalHost> {
     trusted: () => options.trusted,
     ask,
     onUpdate: coalescer.push,
-    onModelsChanged: (list) => void connection.sendNotification(methods.modelsChanged, list),
+    onModelsChanged: (list) => sent(connection.sendNotification(methods.modelsChanged, list)),
     editor: createEditorPort(connection, documents),
     exclude: options.exclude ?? [],
     ...(options.ripgrepPath === undefined ? {} : { ripgrepPath: options.ripgrepPath }),
   });
+}
+
+/** Shows the user a message. A notification, because nobody waits for an answer. */
+function show(type: MessageType, message: string): void {
+  sent(connection.sendNotification(ShowMessageNotification.type, { type, message: `Hermes: ${message}` }));
+}
+
+/** Lets a message go. When the editor is gone it cannot be sent, and the host is about to end. */
+function sent(sending: Promise<void>): void {
+  sending.catch(() => undefined);
 }
 
 async function ask(request: PermissionRequest, signal: AbortSignal): Promise<ApprovalChoice> {
@@ -143,7 +158,10 @@ connection.onRequest(methods.listSessions, (params, token) => serve(token, ({ ho
 connection.onRequest(methods.promptSession, (params, token) =>
   serve(token, ({ host }, signal) => host.prompt(params, signal)),
 );
-connection.onNotification(methods.cancelSession, async ({ sessionId }) => (await local)?.host.cancel(sessionId));
+connection.onNotification(methods.cancelSession, async ({ sessionId }) => {
+  const running = await local?.catch(() => undefined);
+  await running?.host.cancel(sessionId);
+});
 connection.onRequest(methods.undoTurn, (params, token) => serve(token, ({ host }) => host.undo(params)));
 connection.onRequest(methods.readBlob, (params, token) => serve(token, ({ host }) => host.readBlob(params.blob)));
 connection.onRequest(methods.listModels, (_, token) => serve(token, ({ models }) => models.list()));
@@ -168,7 +186,7 @@ connection.onDidChangeConfiguration(async ({ settings }) => {
   options = { ...options, settings: section };
   const host = await local?.catch(() => undefined);
   const config = readConfig(environment, section, options.credentials);
-  for (const problem of config.problems) connection.window.showWarningMessage(`Hermes: ${problem}`);
+  for (const problem of config.problems) show(MessageType.Warning, problem);
   host?.configure(config);
 });
 
@@ -184,8 +202,12 @@ connection.onCodeAction(({ textDocument, range, context }) =>
 connection.onExecuteCommand(async ({ command, arguments: given }, token) => {
   if (command !== methods.runTaskCommand)
     throw new ResponseError(ErrorCodes.MethodNotFound, `Unknown command ${command}`);
-  const task = given?.[0] as methods.TaskArguments;
+  const task = given?.[0] as methods.TaskArguments | undefined;
   return serve(token, async ({ host }) => {
+    if (!task || !Object.hasOwn(taskTitles, task.task)) {
+      const names = Object.keys(taskTitles).join(", ");
+      throw new RequestError("incomplete_task", `${command} needs one argument, {task}, with one of: ${names}.`);
+    }
     const progress = await connection.window.createWorkDoneProgress();
     const controller = new AbortController();
     progress.token.onCancellationRequested(() => controller.abort());
@@ -194,9 +216,9 @@ connection.onExecuteCommand(async ({ command, arguments: given }, token) => {
       progress.done();
       throw error;
     });
-    void connection.sendNotification(methods.revealSession, { sessionId: started.sessionId });
-    started.done
-      .catch((error: unknown) => connection.window.showErrorMessage(`Hermes: ${messageOf(error)}`))
+    sent(connection.sendNotification(methods.revealSession, { sessionId: started.sessionId }));
+    void started.done
+      .catch((error: unknown) => show(MessageType.Error, messageOf(error)))
       .finally(() => progress.done());
     return { sessionId: started.sessionId } satisfies methods.RunTaskResult;
   });
