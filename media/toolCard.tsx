@@ -123,12 +123,12 @@ const choices: readonly { readonly choice: ApprovalChoice; readonly label: strin
 ];
 
 function Approval({ request, page }: { readonly request: PermissionRequest; readonly page: Page }) {
-  const { callId, title, detail, rule, tool } = request;
+  const { sessionId, callId, title, detail, rule, tool } = request;
   const [answered, setAnswered] = useState(false);
   const answer = (choice: ApprovalChoice) => {
     if (answered) return;
     setAnswered(true);
-    page.post({ type: "answer", callId, choice });
+    page.post({ type: "answer", sessionId, callId, choice });
   };
   return (
     <fieldset class="approval" disabled={answered}>

@@ -6,7 +6,7 @@
  */
 import { CancellationError, type CancellationToken, type Event, EventEmitter, window } from "vscode";
 import type { PermissionResult } from "../../server/src/protocol/methods.ts";
-import type { ApprovalChoice, CallId, PermissionRequest, SessionId } from "../../server/src/protocol/types.ts";
+import type { ApprovalChoice, PermissionRequest, SessionId } from "../../server/src/protocol/types.ts";
 
 const buttons: readonly { readonly title: string; readonly choice: ApprovalChoice }[] = [
   { title: "Allow Once", choice: "allow_once" },
@@ -18,6 +18,9 @@ const buttons: readonly { readonly title: string; readonly choice: ApprovalChoic
 /** Characters of a title that a notification shows. */
 const titleLimit = 200;
 
+/** What a question is known by. */
+type Question = Pick<PermissionRequest, "sessionId" | "callId">;
+
 interface Waiting {
   readonly request: PermissionRequest;
   readonly resolve: (choice: ApprovalChoice) => void;
@@ -27,7 +30,8 @@ interface Waiting {
 /** The questions that wait for an answer. */
 export class Approvals {
   readonly #isInView: (sessionId: SessionId) => boolean;
-  readonly #waiting = new Map<CallId, Waiting>();
+  /** By session and call: servers that count their calls give those of every session the same ids. */
+  readonly #waiting = new Map<string, Waiting>();
   readonly #changes = new EventEmitter<number>();
 
   /** How many questions wait. */
@@ -40,24 +44,24 @@ export class Approvals {
 
   /** Asks the user. Rejects when `token` is cancelled, because the turn has ended. */
   async ask(request: PermissionRequest, token: CancellationToken): Promise<PermissionResult> {
-    const { callId } = request;
+    const key = keyOf(request);
     try {
       const choice = await new Promise<ApprovalChoice>((resolve, reject) => {
         token.onCancellationRequested(() => reject(new CancellationError()));
-        this.#waiting.set(callId, { request, resolve, notified: false });
+        this.#waiting.set(key, { request, resolve, notified: false });
         this.#changes.fire(this.#waiting.size);
         this.remind();
       });
       return { choice };
     } finally {
-      this.#waiting.delete(callId);
+      this.#waiting.delete(key);
       this.#changes.fire(this.#waiting.size);
     }
   }
 
   /** Answers a question, if it still waits. */
-  answer(callId: CallId, choice: ApprovalChoice): void {
-    this.#waiting.get(callId)?.resolve(choice);
+  answer(question: Question, choice: ApprovalChoice): void {
+    this.#waiting.get(keyOf(question))?.resolve(choice);
   }
 
   /** Notifies of each question that is not in view, once. Call it when the view changes. */
@@ -79,9 +83,14 @@ export class Approvals {
     this.#changes.dispose();
   }
 
-  async #notify({ callId, title }: PermissionRequest): Promise<void> {
+  async #notify(request: PermissionRequest): Promise<void> {
+    const { title } = request;
     const line = title.length > titleLimit ? `${title.slice(0, titleLimit - 1)}…` : title;
     const chosen = await window.showInformationMessage(`Hermes asks: ${line}?`, ...buttons);
-    if (chosen) this.answer(callId, chosen.choice);
+    if (chosen) this.answer(request, chosen.choice);
   }
+}
+
+function keyOf({ sessionId, callId }: Question): string {
+  return `${sessionId} ${callId}`;
 }

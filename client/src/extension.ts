@@ -148,7 +148,7 @@ export function activate(context: ExtensionContext): HermesApi {
       case "set_api_key":
         return conversation.setApiKey(message.name, message.model);
       case "answer":
-        return approvals.answer(message.callId, message.choice);
+        return approvals.answer(message, message.choice);
       case "undo":
         return conversation.undo(message.turnId);
       case "open_diff":

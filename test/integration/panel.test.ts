@@ -132,7 +132,7 @@ describe("a running turn", () => {
       await tabTo(panel, allow.nth(1), "Shift+Tab");
       await panel.page.keyboard.press("Enter");
       await panel.page.keyboard.press("Enter");
-      expect(await panel.posted()).toEqual([{ type: "answer", callId: "c1", choice: "allow_session" }]);
+      expect(await panel.posted()).toEqual([{ type: "answer", sessionId, callId: "c1", choice: "allow_session" }]);
     }));
 
   test("shows output while it comes, then its outcome", () =>

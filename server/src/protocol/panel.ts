@@ -72,7 +72,12 @@ export type FromPanel =
   | { readonly type: "list_sessions"; readonly query: string }
   | { readonly type: "select_model"; readonly model: string }
   | { readonly type: "set_api_key"; readonly name?: CredentialName; readonly model?: string }
-  | { readonly type: "answer"; readonly callId: CallId; readonly choice: ApprovalChoice }
+  | {
+      readonly type: "answer";
+      readonly sessionId: SessionId;
+      readonly callId: CallId;
+      readonly choice: ApprovalChoice;
+    }
   | { readonly type: "undo"; readonly turnId: TurnId }
   | { readonly type: "open_diff"; readonly change: FileChange }
   | { readonly type: "open_all_diffs"; readonly changes: readonly FileChange[] }
