@@ -140,6 +140,7 @@ export async function startPlay(options: PlayOptions): Promise<Play> {
       await local.close();
       await double.close();
       await rm(folder, { recursive: true, force: true });
+      double.assertClean();
     },
   };
 }
