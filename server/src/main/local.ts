@@ -1,5 +1,6 @@
 /**
- * A host on this machine: the one place where the editor's and the terminal's hosts get their adapters.
+ * A host on this machine: the one place where the editor's and the terminal's hosts get their adapters
+ * and settings.
  *
  * Not here: how requests arrive (`lsp.ts`, `cliCommands.ts`). Easily got wrong: nothing that the first model request
  * does not need may be loaded or awaited before it.
