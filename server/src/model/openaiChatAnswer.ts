@@ -165,11 +165,25 @@ export class ChatAnswer {
   }
 }
 
-/** Servers that give every call index 0 tell calls apart by their id, and by their name where they send no ids. */
+/**
+ * Servers that give every call index 0 tell calls apart by their id, and by their name where they send no ids. Some give
+ * every call the same id as well: then a name after complete arguments begins the next one.
+ */
 function continues(open: OpenCall, delta: ToolCallDelta): boolean {
   if (delta.index !== open.slot) return false;
+  if (delta.id && delta.function?.name && delta.function.arguments?.trim() && isWhole(open.json)) return false;
   if (delta.id) return delta.id === open.sentId;
   return !delta.function?.name || (open.json === "" && delta.function.name === open.name);
+}
+
+function isWhole(json: string): boolean {
+  if (!json.trimEnd().endsWith("}")) return false;
+  try {
+    JSON.parse(json);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 function extraFields(delta: ToolCallDelta): { [key: string]: Json } {

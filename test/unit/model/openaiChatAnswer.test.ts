@@ -46,6 +46,20 @@ describe("tool calls", () => {
       ],
     },
     {
+      name: "whole calls that all have index 0 and the same id",
+      deltas: [call(0, "a", "read", '{"p":1}'), call(0, "a", "list", "{}"), call(0, "a", "list", '{"p":2}')],
+      expected: [
+        ["a", "read", { p: 1 }],
+        ["new1", "list", {}],
+        ["new2", "list", { p: 2 }],
+      ],
+    },
+    {
+      name: "id and name on every piece of one call",
+      deltas: [call(0, "a", "read", '{"p":{"q":1}'), call(0, "a", "read", "}"), call(0, "a", "read", "")],
+      expected: [["a", "read", { p: { q: 1 } }]],
+    },
+    {
       name: "no ids, told apart by their names",
       deltas: [
         call(0, undefined, "read", '{"p":'),
