@@ -329,6 +329,7 @@ export class AgentHost {
   async #begin(session: Session, turnId: TurnId, params: PromptParams): Promise<ReadyModel> {
     const { models, clock, workspace } = this.#deps;
     const followUp = session.state.turns.length > 0;
+    if (followUp) await this.#assertHere(session);
     const [model, instructions] = await Promise.all([
       models.resolve(params.model),
       session.state.system === undefined ? this.#instructions() : undefined,
@@ -349,6 +350,18 @@ export class AgentHost {
       },
     );
     return model;
+  }
+
+  /** The model knows the files of a session by their place in its folder, so it goes on there only. */
+  async #assertHere({ state: { cwd } }: Session): Promise<void> {
+    const { workspace } = this.#deps;
+    if (cwd === workspace.root) return;
+    const { path, inside } = await workspace.resolve(cwd);
+    if (inside && path === ".") return;
+    throw new RequestError(
+      "other_folder",
+      `This session is about the folder ${cwd}. Go on with it there, or start a new session here.`,
+    );
   }
 
   async #instructions(): Promise<string | undefined> {

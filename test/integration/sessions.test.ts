@@ -1,6 +1,6 @@
 /** Sessions under the hands of a user who stops, changes models, pastes anything and opens a session twice. */
 import { execFile } from "node:child_process";
-import { access, chmod, writeFile } from "node:fs/promises";
+import { access, chmod, mkdir, symlink, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { expect, test } from "vitest";
@@ -11,13 +11,13 @@ import { type Play, startPlay, type WireFormat, wireFormats } from "../support/p
 const neverAborted = new AbortController().signal;
 const typesOf = (events: readonly SessionEvent[]) => events.map(({ type }) => type);
 
-/** Another window or terminal on the same folder and home. */
-async function anotherHost(play: Play, environment: { readonly [name: string]: string } = {}) {
+/** Another window or terminal on the same home, and the same folder unless another is given. */
+async function anotherHost(play: Play, environment: { readonly [name: string]: string } = {}, root = play.root) {
   const missed: SessionEvent[] = [];
   const local = await createLocalHost({
     config: play.config,
     environment,
-    root: play.root,
+    root,
     trusted: () => true,
     ask: async () => "allow_once",
     onUpdate: (_, update) => {
@@ -194,4 +194,40 @@ test("reviewing changes runs nothing in a workspace that is not trusted", async 
   await expect(access(join(play.root, "ran"))).rejects.toThrow("ENOENT");
   trusted = true;
   expect(await (await review()).done).toMatchObject({ stopReason: "end_turn" });
+});
+
+test("a session goes on in its own folder only, by whatever name that is reached", async () => {
+  await using play = await startPlay({ script: { repeatLast: true, steps: [{ say: "Yes." }] } });
+  const { sessionId } = await play.prompt("one");
+  const elsewhere = join(play.home, "..", "elsewhere");
+  await mkdir(elsewhere);
+  await using other = await anotherHost(play, {}, elsewhere);
+  await expect(other.prompt(sessionId, "two")).rejects.toMatchObject({
+    code: "other_folder",
+    message: expect.stringContaining(play.root),
+  });
+  const link = join(play.home, "..", "link");
+  await symlink(play.root, link);
+  await using same = await anotherHost(play, {}, link);
+  expect(await same.prompt(sessionId, "two")).toMatchObject({ stopReason: "end_turn" });
+  play.double.assertClean();
+});
+
+test("“always” that cannot be stored holds for the session, and the user is told", async () => {
+  const shell = (command: string) => ({ calls: [{ name: "shell", input: { command } }] });
+  let asked = 0;
+  await using play = await startPlay({
+    script: { steps: [shell("echo 1"), shell("echo 1"), { say: "Done." }] },
+    ask: async () => {
+      asked++;
+      await mkdir(join(play.home, "permissions.json"));
+      return "allow_always";
+    },
+  });
+  expect(await play.prompt("go")).toMatchObject({ stopReason: "end_turn" });
+  expect(asked).toBe(1);
+  const results = play.events().flatMap((event) => (event.type === "tool_result" ? [event.isError] : []));
+  expect(results).toEqual([false, false]);
+  const notices = play.events().flatMap((event) => (event.type === "notice" ? [event.message] : []));
+  expect(notices).toEqual([expect.stringContaining("this session only")]);
 });

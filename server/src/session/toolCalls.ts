@@ -165,12 +165,23 @@ async function ask(deps: ToolCallDeps, request: PermissionRequest, signal: Abort
     throw error;
   });
   if (choice === "allow_session") deps.memory.rules = [...deps.memory.rules, parseRule(request.rule, "allow")];
-  if (choice === "allow_always") await deps.permissions.add(request.rule);
+  if (choice === "allow_always") await keepRule(deps, request.rule);
   await deps.session.append({ type: "permission_resolved", callId, choice, by: "user" });
   if (choice !== "deny") return "run";
   return {
     denied: `The user denied this: ${request.title}. Do not try another way to do the same thing; go on without it, or ask what they want instead.`,
   };
+}
+
+/** A rule that cannot be stored holds for the session all the same: the user has said yes. */
+async function keepRule(deps: ToolCallDeps, rule: string): Promise<void> {
+  try {
+    await deps.permissions.add(rule);
+  } catch (error) {
+    deps.memory.rules = [...deps.memory.rules, parseRule(rule, "allow")];
+    const message = `“Always” holds for this session only: ${messageOf(error)}`;
+    await deps.session.append({ type: "notice", level: "warning", message });
+  }
 }
 
 type Ports = Pick<ToolContext, "report" | "lastSeen" | "saw" | "change">;

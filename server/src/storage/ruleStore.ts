@@ -6,9 +6,10 @@
  */
 import { mkdir, readFile, rename } from "node:fs/promises";
 import { dirname } from "node:path";
+import { Serial } from "../base/async.ts";
 import { errorCode } from "../base/errors.ts";
 import { log } from "../base/trace.ts";
-import { writeFileDurably } from "./durableFile.ts";
+import { storageError, writeFileDurably } from "./durableFile.ts";
 
 /** Rules of one workspace folder, as their text. */
 export interface RuleStore {
@@ -24,17 +25,24 @@ type RuleFile = { readonly [folder: string]: readonly string[] };
 /** Makes the store of `folder`'s rules in the file `path`. */
 export function createRuleStore(path: string, folder: string): RuleStore {
   let known: readonly string[] = [];
+  const adding = new Serial();
   return {
     rules: () => known,
     load: async () => {
       known = (await readRules(path))[folder] ?? [];
     },
-    add: async (rule) => {
-      const all = await readRules(path);
-      known = [...new Set([...(all[folder] ?? []), rule])];
-      await mkdir(dirname(path), { recursive: true, mode: 0o700 });
-      await writeFileDurably(path, `${JSON.stringify({ ...all, [folder]: known }, null, 2)}\n`);
-    },
+    // One after another, or of two rules that are added at once the second would write over the first.
+    add: (rule) =>
+      adding.run(async () => {
+        const all = await readRules(path);
+        known = [...new Set([...(all[folder] ?? []), rule])];
+        try {
+          await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+          await writeFileDurably(path, `${JSON.stringify({ ...all, [folder]: known }, null, 2)}\n`);
+        } catch (error) {
+          throw storageError("Could not store the permission rule", path, error);
+        }
+      }),
   };
 }
 
@@ -44,7 +52,7 @@ async function readRules(path: string): Promise<RuleFile> {
     text = await readFile(path, "utf8");
   } catch (error) {
     if (errorCode(error) === "ENOENT") return {};
-    throw error;
+    throw storageError("Could not read the permission rules", path, error);
   }
   try {
     const parsed: unknown = JSON.parse(text);
