@@ -14,7 +14,7 @@ import type {
 import { ProviderError } from "../base/errors.ts";
 import type { AssistantBlock, CallId, Json, Usage } from "../protocol/types.ts";
 import { toAnthropicRequest } from "./anthropicRequest.ts";
-import { type Connection, type ConnectionOptions, hostOf, stream } from "./connection.ts";
+import { assertBaseUrl, type Connection, type ConnectionOptions, hostOf, stream } from "./connection.ts";
 import { brokenStream, type Endpoint } from "./failure.ts";
 import { echoedInput, isRecord, textOf, toToolCall } from "./json.ts";
 import type { ModelEvent, ModelRequest, ModelStop, Provider } from "./provider.ts";
@@ -56,6 +56,7 @@ async function* ask(
       "There is no key for Anthropic. Set one with “Hermes: Set API Key” or in ANTHROPIC_API_KEY.",
       { kind: "auth" },
     );
+  assertBaseUrl(baseURL);
   const { sendMessages } = await import("./anthropicSdk.ts");
   const target = { apiKey: endpoint.secret ?? "none", baseURL };
   const events = await sendMessages(target, toAnthropicRequest(request), connection);

@@ -5,7 +5,7 @@
  * never mistaken for a dead server; and after the final event the rest of the body is read off, so that the socket is
  * kept for the next step instead of paying for another TLS handshake.
  */
-import { isAbort } from "../base/errors.ts";
+import { isAbort, ProviderError } from "../base/errors.ts";
 import { brokenStream, cutStream, type Endpoint, stalledStream, toProviderError } from "./failure.ts";
 import type { ModelEvent } from "./provider.ts";
 
@@ -49,7 +49,16 @@ export const afterTimeout: After = (ms, run) => {
 
 /** Host and port of a base URL, for messages; the text itself when it is no URL. */
 export function hostOf(baseUrl: string): string {
-  return URL.canParse(baseUrl) ? new URL(baseUrl).host : baseUrl;
+  return (URL.canParse(baseUrl) && new URL(baseUrl).host) || baseUrl;
+}
+
+/** Throws `ProviderError` of kind `badRequest` for a base URL that nothing can be sent to, like `localhost:8080/v1`. */
+export function assertBaseUrl(baseUrl: string): void {
+  if (URL.canParse(baseUrl) && /^https?:$/.test(new URL(baseUrl).protocol)) return;
+  throw new ProviderError(
+    `The base URL “${baseUrl}” is not one that can be asked. Write it in the settings or the environment in full, beginning with https:// or http://.`,
+    { kind: "badRequest" },
+  );
 }
 
 /**

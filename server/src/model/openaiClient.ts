@@ -7,7 +7,7 @@
 import type { OpenAI } from "openai/client";
 import { ProviderError } from "../base/errors.ts";
 import type { Usage } from "../protocol/types.ts";
-import { type Connection, type ConnectionOptions, hostOf } from "./connection.ts";
+import { assertBaseUrl, type Connection, type ConnectionOptions, hostOf } from "./connection.ts";
 import type { Endpoint } from "./failure.ts";
 import type { ModelRequest } from "./provider.ts";
 
@@ -51,6 +51,7 @@ export async function openClient(endpoint: OpenAIEndpoint, connection: Connectio
       `The address of the server for the model “${endpoint.model}” is not known. Set it in “hermes.openai.baseUrl” or OPENAI_BASE_URL, ending in /v1.`,
       { kind: "badRequest" },
     );
+  assertBaseUrl(endpoint.baseUrl);
   const { OpenAI: Client } = await import("openai/client");
   return new Client({
     apiKey: endpoint.secret ?? "none",
