@@ -166,13 +166,13 @@ describe("what it says when it cannot work", () => {
   });
 });
 
-test("an older Node: which one it is, which one is needed, and where a clone has it", async () => {
+test("an older Node, where no other is at hand: which one it is, which one is needed, and what to do", async () => {
   const older = 'Object.defineProperty(process.versions, "node", { value: "22.14.9" })';
   const env = { NODE_OPTIONS: `--import=data:text/javascript,${encodeURIComponent(older)}` };
   const { code, stdout, stderr } = await runHermes(["--version"], { cwd: cwd(), env });
   expect([code, stdout]).toEqual([1, ""]);
   expect(stderr).toBe(
-    "hermes: this is Node 22.14.9, and Hermes needs 22.15 or newer. In a clone: node_modules/.bin/node dist/cli.js\n",
+    "hermes: this is Node 22.14.9, and Hermes needs 22.15 or newer. Install one, or run this from a clone after npm ci.\n",
   );
 });
 
