@@ -118,6 +118,12 @@ function Banners({ state, page, dispatch }: ViewProps) {
           <span>Restricted mode: Hermes reads, but edits and runs nothing, until you trust this workspace.</span>
         </p>
       ) : null}
+      {workspace && workspace.folders > 1 ? (
+        <p class="banner info">
+          <Icon name="root-folder" />
+          <span>{`Hermes works in ${workspace.name}, the first of your ${workspace.folders} folders.`}</span>
+        </p>
+      ) : null}
       {notice === undefined ? null : (
         <p class="banner info" role="status">
           <Icon name="info" />

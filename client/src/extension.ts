@@ -67,9 +67,10 @@ export function activate(context: ExtensionContext): HermesApi {
 
   const showHost = () => view.post({ type: "host", ...agent.status });
   const showWorkspace = () => {
-    const folder = workspace.workspaceFolders?.[0];
+    const [folder, ...others] = workspace.workspaceFolders ?? [];
     const root = folder?.uri.toString();
-    view.post({ type: "workspace", name: folder?.name ?? "", root, trusted: workspace.isTrusted });
+    const folders = folder ? 1 + others.length : 0;
+    view.post({ type: "workspace", name: folder?.name ?? "", root, folders, trusted: workspace.isTrusted });
   };
   const showPage = async () => {
     showWorkspace();

@@ -390,3 +390,15 @@ async function tabTo({ page }: PanelPage, target: Locator, key: string): Promise
   }
   throw new Error("the keyboard does not get there");
 }
+
+test("what limits the workspace is said: no trust, and folders that Hermes does not work in", () =>
+  withPanel([], async (panel) => {
+    const banners = panel.page.locator(".banner");
+    expect(await banners.count()).toBe(0);
+    const workspace = { type: "workspace", name: "durations", root: "file:///w/durations" } as const;
+    await panel.send({ ...workspace, folders: 3, trusted: false });
+    await panel.page.getByText("Hermes works in durations, the first of your 3 folders.").waitFor();
+    await panel.page.getByText("Restricted mode").waitFor();
+    await panel.send({ ...workspace, folders: 1, trusted: true });
+    await expect.poll(() => banners.count()).toBe(0);
+  }));

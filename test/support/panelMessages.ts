@@ -38,7 +38,7 @@ export const models: readonly ModelChoice[] = [
 /** The first messages to a page. */
 export function setUp(selected = "anthropic/claude-sonnet-5-5"): readonly ToPanel[] {
   return [
-    { type: "workspace", name: "durations", root, trusted: true },
+    { type: "workspace", name: "durations", root, folders: 1, trusted: true },
     { type: "host", state: "running" },
     { type: "models", models, selected },
     { type: "references", chips: [{ id: "a", label: "src/parse.ts", kind: "file", included: false }] },

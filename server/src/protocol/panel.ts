@@ -38,8 +38,14 @@ export type PanelAction = "set_api_key" | "try_again" | "show_log" | "restart_ho
 
 /** From the extension to the page. */
 export type ToPanel =
-  /** The workspace; `root` is its URI, from which paths are shortened. */
-  | { readonly type: "workspace"; readonly name: string; readonly root: string | undefined; readonly trusted: boolean }
+  /** The workspace folder; `root` is its URI, from which paths are shortened, and `folders` how many are open. */
+  | {
+      readonly type: "workspace";
+      readonly name: string;
+      readonly root: string | undefined;
+      readonly folders: number;
+      readonly trusted: boolean;
+    }
   | { readonly type: "host"; readonly state: HostState; readonly message?: string }
   | { readonly type: "models"; readonly models: readonly ModelChoice[]; readonly selected: string }
   /** The whole state of the session to show; without an id, the empty state. */
