@@ -13,10 +13,18 @@ import { isInstalled, npm, projectNode } from "./bootstrap.mjs";
 const here = import.meta.dirname;
 const vscodeFolder = path.join(here, "node_modules", "code-server", "lib", "vscode");
 
-/** Where a link to this folder's `node_modules` has to be, and one of the packages that are looked for there. */
+const packages = path.join(here, "node_modules");
+
+/**
+ * Links that VS Code looks through, and what they lead to. Only the first leads to everything: a second link of that kind
+ * would give tools that follow links a tree without end.
+ */
 const links = [
-  { folder: vscodeFolder, holds: "vscode-oniguruma" },
-  { folder: path.join(vscodeFolder, "extensions"), holds: "typescript" },
+  { link: path.join(vscodeFolder, "node_modules"), target: packages },
+  {
+    link: path.join(vscodeFolder, "extensions", "node_modules", "typescript"),
+    target: path.join(packages, "typescript"),
+  },
 ];
 
 /** Where the parts of the browser build are. */
@@ -29,21 +37,19 @@ export const rig = {
 
 /** True when nothing has to be downloaded before the browser build can start. */
 export function isRigReady(): boolean {
-  return (
-    isInstalled(here) && links.every(({ folder, holds }) => fs.existsSync(path.join(folder, "node_modules", holds)))
-  );
+  return isInstalled(here) && links.every(({ link }) => fs.existsSync(link));
 }
 
 /** Installs the browser build when it is missing or of another version (about 360 MB); throws with npm's words when that fails. */
 export async function installRig(detail: (text: string) => void): Promise<void> {
   if (!isInstalled(here)) await npm(here, ["ci", "--ignore-scripts"], detail);
-  for (const { folder } of links) {
-    const link = path.join(folder, "node_modules");
+  for (const { link, target } of links) {
+    const folder = path.dirname(link);
+    // An earlier version linked this folder itself.
+    if (fs.lstatSync(folder, { throwIfNoEntry: false })?.isSymbolicLink()) fs.unlinkSync(folder);
+    fs.mkdirSync(folder, { recursive: true });
     fs.rmSync(link, { recursive: true, force: true });
-    const target =
-      process.platform === "win32"
-        ? path.join(here, "node_modules")
-        : path.relative(folder, path.join(here, "node_modules"));
-    fs.symlinkSync(target, link, process.platform === "win32" ? "junction" : "dir");
+    if (process.platform === "win32") fs.symlinkSync(target, link, "junction");
+    else fs.symlinkSync(path.relative(folder, target), link, "dir");
   }
 }
