@@ -58,7 +58,7 @@ function textOutput(out: Sink, err: Sink): Output {
   const dim = (text: string) => {
     if (midLine) out.write("\n");
     midLine = false;
-    err.write(`${styleText("dim", text, { stream: process.stderr })}\n`);
+    err.write(`${styleText("dim", safe(text), { stream: process.stderr })}\n`);
   };
   return {
     update: (_, update) => {
