@@ -238,14 +238,15 @@ describe("an editor that is not as expected", () => {
     const { sessionId } = await host.connection.sendRequest(methods.newSession, {});
     await host.connection.sendNotification("workspace/didChangeConfiguration", { settings: null });
     await host.connection.sendNotification("workspace/didChangeConfiguration", {
-      settings: { hermes: { "turn.maxSteps": -1 } },
+      settings: { hermes: { "turn.maxSteps": -1, permissions: { rules: ["forbid shell(rm *)", "deny shell(rm *)"] } } },
     });
     const result = await host.connection.sendRequest(methods.promptSession, prompt(sessionId, "hello"));
     expect(result).toMatchObject({ stopReason: "end_turn" });
-    expect(shown.map((message) => message.split(" must be")[0])).toEqual([
+    expect(shown.map((message) => message.split(" must b")[0])).toEqual([
       "Hermes: hermes.turn.maxSteps",
       "Hermes: hermes.tools.concurrency",
       "Hermes: hermes.turn.maxSteps",
+      `Hermes: The permission rule "forbid shell(rm *)" in hermes.permissions.rules is left out: it`,
     ]);
   });
 

@@ -33,6 +33,8 @@ export interface LocalHostOptions {
   readonly ask: (request: PermissionRequest, signal: AbortSignal) => Promise<ApprovalChoice>;
   readonly onUpdate: (sessionId: SessionId, update: SessionUpdate) => void;
   readonly onModelsChanged?: (list: ListModelsResult) => void;
+  /** Told of settings that are left out because of what is wrong with them. */
+  readonly onProblem?: (problem: string) => void;
   /** Rules for this process only. */
   readonly extraRules?: readonly PermissionRule[];
   /** The editor's open documents, where there is an editor. */
@@ -55,7 +57,11 @@ export interface LocalHost {
 export async function createLocalHost(options: LocalHostOptions): Promise<LocalHost> {
   const { root, environment } = options;
   let { config } = options;
-  let settingRules = readRules(config);
+  const onProblem = (problem: string) => {
+    log("warn", problem);
+    options.onProblem?.(problem);
+  };
+  let settingRules = readRules(config, onProblem);
   const ruleStore = createRuleStore(join(config.home, "permissions.json"), root);
   await ruleStore.load();
   const rules = () => [
@@ -100,7 +106,7 @@ export async function createLocalHost(options: LocalHostOptions): Promise<LocalH
     models,
     configure: (changed) => {
       config = changed;
-      settingRules = readRules(changed);
+      settingRules = readRules(changed, onProblem);
       models.configure(changed);
     },
     close: () => host.close(),
@@ -121,15 +127,15 @@ function isAlive(pid: number): boolean {
   }
 }
 
-/** Rules from settings: `allow shell(npm test)`. A malformed one is told in the log and left out. */
-function readRules(config: Config): readonly PermissionRule[] {
+/** Rules from settings: `allow shell(npm test)`. A malformed one is left out, and told: it may have been meant to deny. */
+function readRules(config: Config, onProblem: (problem: string) => void): readonly PermissionRule[] {
   return config.settings["permissions.rules"].flatMap((line) => {
     const [, word, rule] = /^(allow|ask|deny)\s+(.+)$/s.exec(line.trim()) ?? [];
     try {
       if (word === undefined || rule === undefined) throw new Error("it must begin with allow, ask or deny");
       return [parseRule(rule, word as PermissionWord)];
     } catch (error) {
-      log("warn", `The permission rule "${line}" in hermes.permissions.rules is left out: ${messageOf(error)}`);
+      onProblem(`The permission rule "${line}" in hermes.permissions.rules is left out: ${messageOf(error)}`);
       return [];
     }
   });

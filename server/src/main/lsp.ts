@@ -90,6 +90,7 @@ async function createHost(root: string | undefined): Promise<LocalHost> {
     trusted: () => options.trusted,
     ask,
     onUpdate: coalescer.push,
+    onProblem: (problem) => show(MessageType.Warning, problem),
     onModelsChanged: (list) => sent(connection.sendNotification(methods.modelsChanged, list)),
     editor: createEditorPort(connection, documents),
     exclude: options.exclude ?? [],
