@@ -115,6 +115,20 @@ test("a code action's command runs as a task, shown as progress and revealed", a
   expect(progress[0]).toBe("begin");
 });
 
+test("a key that is taken back leaves the one of the environment", async () => {
+  await begin({ steps: [] });
+  await using host = await startHost({ root: work(), env: { ...env, OPENAI_API_KEY: "" } });
+  const stateOf = async (name: "anthropic" | "openai", value?: string) => {
+    const params = { name, ...(value === undefined ? {} : { value }) };
+    const { models } = await host.connection.sendRequest(methods.setCredential, params);
+    return models.find(({ credential }) => credential === name)?.state;
+  };
+  expect(await stateOf("openai", "entered")).toBe("ready");
+  expect(await stateOf("openai")).toBe("needs_key");
+  expect(await stateOf("anthropic", "entered")).toBe("ready");
+  expect(await stateOf("anthropic")).toBe("ready");
+});
+
 test("errors say what is wrong, with a code", async () => {
   await begin({ steps: [] });
   await using host = await startHost({ root: work(), env });

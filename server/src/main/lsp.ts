@@ -22,7 +22,7 @@ import {
 import { TextDocument } from "vscode-languageserver-textdocument";
 import { messageOf, RequestError, ToolError } from "../base/errors.ts";
 import { log, onLog } from "../base/trace.ts";
-import { processEnvironment, readConfig } from "../config.ts";
+import { keyVariables, processEnvironment, readConfig } from "../config.ts";
 import * as methods from "../protocol/methods.ts";
 import type { ApprovalChoice, Json, PermissionRequest } from "../protocol/types.ts";
 import { codeActionKinds, codeActionsFor } from "./codeActions.ts";
@@ -174,7 +174,10 @@ connection.onRequest(methods.selectModel, (params, token) =>
 );
 connection.onRequest(methods.setCredential, (params, token) =>
   serve(token, async ({ models }) => {
-    models.setCredential(params.name, params.value);
+    if (!(params.name in keyVariables))
+      throw new RequestError("unknown_credential", `There is no key named ${params.name}.`);
+    // A key that is taken back leaves the environment's, as it was before the user had set one.
+    models.setCredential(params.name, params.value ?? readConfig(environment).credentials[params.name]);
     return models.list();
   }),
 );
