@@ -12,7 +12,7 @@ import { log } from "../base/trace.ts";
 import { type Config, commandEnvironment, type Environment } from "../config.ts";
 import { AgentHost } from "../host.ts";
 import type { ListModelsResult } from "../protocol/methods.ts";
-import type { ApprovalChoice, PermissionRequest, SessionId, SessionUpdate } from "../protocol/types.ts";
+import type { ApprovalChoice, PendingFile, PermissionRequest, SessionId, SessionUpdate } from "../protocol/types.ts";
 import { createJournalStore } from "../storage/journal.ts";
 import { createRuleStore } from "../storage/ruleStore.ts";
 import { createBuiltinTools } from "../tools/builtin/builtinTools.ts";
@@ -31,6 +31,7 @@ export interface LocalHostOptions {
   readonly trusted: () => boolean;
   readonly ask: (request: PermissionRequest, signal: AbortSignal) => Promise<ApprovalChoice>;
   readonly onUpdate: (sessionId: SessionId, update: SessionUpdate) => void;
+  readonly onReview?: (sessionId: SessionId, files: readonly PendingFile[]) => void;
   readonly onModelsChanged?: (list: ListModelsResult) => void;
   /** Rules for this process only. */
   readonly extraRules?: readonly PermissionRule[];
@@ -85,6 +86,7 @@ export async function createLocalHost(options: LocalHostOptions): Promise<LocalH
     },
     ask: options.ask,
     onUpdate: options.onUpdate,
+    ...(options.onReview ? { onReview: options.onReview } : {}),
     trusted: options.trusted,
     maxSteps: () => config.settings["turn.maxSteps"],
     concurrency: () => config.settings["tools.concurrency"],

@@ -85,6 +85,7 @@ async function createHost(root: string | undefined): Promise<LocalHost> {
     trusted: () => options.trusted,
     ask,
     onUpdate: coalescer.push,
+    onReview: (sessionId, files) => void connection.sendNotification(methods.reviewChanged, { sessionId, files }),
     onModelsChanged: (list) => void connection.sendNotification(methods.modelsChanged, list),
     editor: createEditorPort(connection, documents),
     exclude: options.exclude ?? [],
@@ -134,9 +135,11 @@ async function serve<T>(
 
 connection.onRequest(methods.newSession, (params, token) => serve(token, ({ host }) => host.newSession(params)));
 connection.onRequest(methods.loadSession, (params, token) =>
-  serve(token, ({ host }) => {
+  serve(token, async ({ host }) => {
     coalescer.flush();
-    return host.loadSession(params.sessionId);
+    const loaded = await host.loadSession(params.sessionId);
+    host.refreshReview(params.sessionId).catch((error: unknown) => connection.console.warn(messageOf(error)));
+    return loaded;
   }),
 );
 connection.onRequest(methods.listSessions, (params, token) => serve(token, ({ host }) => host.listSessions(params)));
@@ -145,6 +148,9 @@ connection.onRequest(methods.promptSession, (params, token) =>
 );
 connection.onNotification(methods.cancelSession, async ({ sessionId }) => (await local)?.host.cancel(sessionId));
 connection.onRequest(methods.undoTurn, (params, token) => serve(token, ({ host }) => host.undo(params)));
+connection.onRequest(methods.reviewSession, (params, token) =>
+  serve(token, ({ host }, signal) => host.review(params, signal)),
+);
 connection.onRequest(methods.readBlob, (params, token) => serve(token, ({ host }) => host.readBlob(params.blob)));
 connection.onRequest(methods.listModels, (_, token) => serve(token, ({ models }) => models.list()));
 connection.onRequest(methods.selectModel, (params, token) =>
@@ -162,6 +168,16 @@ connection.onRequest(methods.setCredential, (params, token) =>
 connection.onNotification(methods.didGrantTrust, () => {
   options = { ...options, trusted: true };
 });
+
+documents.onDidChangeContent(({ document }) => noteChange(document.uri));
+documents.onDidClose(({ document }) => noteChange(document.uri));
+connection.onDidChangeWatchedFiles(({ changes }) => {
+  for (const { uri } of changes) noteChange(uri);
+});
+
+function noteChange(uri: string): void {
+  local?.then(({ host }) => host.fileChanged(uri)).catch((error: unknown) => connection.console.warn(messageOf(error)));
+}
 
 connection.onDidChangeConfiguration(async ({ settings }) => {
   const section = (settings as { readonly hermes?: Json } | undefined)?.hermes ?? {};

@@ -189,6 +189,8 @@ export interface FileChange {
   readonly removedLines: number;
   /** Unix permission bits before the change, so that undo restores them too. */
   readonly mode?: number;
+  /** Unix permission bits after it, where a command changed them: undo restores them only if nobody has since. */
+  readonly modeAfter?: number;
 }
 
 /** What the user answered to an approval. */
@@ -278,7 +280,10 @@ export type SessionEventBody =
       /** `user` when a person answered; otherwise the rule that did. */
       readonly by: string;
     }
-  /** Stored just before the file is written, so that no crash can leave a change without its before-image. */
+  /**
+   * Stored just before the file is written, so that no crash can leave a change without its before-image. What a command
+   * changed is stored right after it; its before-images are stored before it runs.
+   */
   | { readonly type: "file_changed"; readonly turnId: TurnId; readonly callId: CallId; readonly change: FileChange }
   /** The write announced by the last `file_changed` of this call and file did not happen. */
   | { readonly type: "file_change_failed"; readonly turnId: TurnId; readonly callId: CallId; readonly uri: string }
@@ -317,6 +322,10 @@ export type SessionEventBody =
       readonly uri: string;
       readonly action: "keep" | "undo";
       readonly hunks: number;
+      /** Which hunks, by the ids that they had. */
+      readonly hunkIds: readonly string[];
+      /** The file's text right before the review. */
+      readonly before: BlobId | null;
       readonly shadow: BlobId | null;
       /** The file's text right after the review. */
       readonly text: BlobId | null;

@@ -31,6 +31,7 @@ import {
 import type { Registry } from "../tools/registry.ts";
 import { createScheduler, type PendingCall, type SchedulerDeps, type Verdict } from "../tools/scheduler.ts";
 import type { ToolContext } from "../tools/tool.ts";
+import type { Queues } from "../workspace/queues.ts";
 import type { FileText, Workspace } from "../workspace/workspace.ts";
 import type { StepScheduler } from "./turn.ts";
 
@@ -63,6 +64,8 @@ export interface ToolCallDeps {
     /** Keeps a rule for this workspace. Resolves once it would survive the end of the process. */
     readonly add: (rule: string) => Promise<void>;
   };
+  /** By URI: changes of a file happen one after another, each whole with its record; reviews wait here too. */
+  readonly fileOrder: Queues;
   readonly trusted: () => boolean;
   readonly ask: (request: PermissionRequest, signal: AbortSignal) => Promise<ApprovalChoice>;
   readonly concurrency: () => number;
@@ -159,7 +162,7 @@ function portsFor(deps: ToolCallDeps, callId: CallId, signal: AbortSignal): Port
     report: (text) => deps.session.stream({ type: "tool_output_delta", callId, text }),
     lastSeen: (uri) => deps.memory.lastSeen.get(uri),
     saw: (file) => remember(deps.memory.lastSeen, file),
-    change: (change) => applyChange(deps, callId, change, signal),
+    change: (change) => deps.fileOrder.run(change.uri, () => applyChange(deps, callId, change, signal)),
   };
 }
 

@@ -1,0 +1,275 @@
+/** Review by hunk through a real host: on disk, in an editor, while a turn runs, and after a restart. */
+import { existsSync } from "node:fs";
+import { rm, stat, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { pathToFileURL } from "node:url";
+import { expect, test } from "vitest";
+import { createLocalHost } from "../../server/src/main/local.ts";
+import type { PendingFile, SessionId } from "../../server/src/protocol/types.ts";
+import { createFakeEditor } from "../support/fakeEditor.ts";
+import type { Script } from "../support/modelDouble.ts";
+import { type Play, type PlayOptions, startPlay } from "../support/play.ts";
+
+const lines = (from: number, to: number) =>
+  Array.from({ length: to - from + 1 }, (_, index) => `line ${from + index}\n`).join("");
+const original = lines(1, 40);
+
+/** Five edits, far from each other: two changes, a deletion, an addition, a change. */
+const fiveEdits = [
+  { old: "line 3\n", new: "three\n" },
+  { old: "line 10\n", new: "ten\nten and a half\n" },
+  { old: "line 17\nline 18\n", new: "" },
+  { old: "line 25\n", new: "line 25\nnew\n" },
+  { old: "line 33\n", new: "thirty-three\n" },
+];
+
+function editing(path: string, edits: readonly { readonly old: string; readonly new: string }[]): Script {
+  return {
+    steps: [
+      { calls: [{ name: "read", input: { files: [{ path }] } }] },
+      { calls: edits.map((edit) => ({ name: "edit", input: { path, ...edit } })) },
+      { say: "Done." },
+    ],
+  };
+}
+
+const applied = (text: string, edits: readonly { readonly old: string; readonly new: string }[]) =>
+  edits.reduce((result, edit) => result.replace(edit.old, edit.new), text);
+
+/** A play that also hears what is pending. */
+async function startReview(options: PlayOptions) {
+  const told: { readonly sessionId: SessionId; readonly files: readonly PendingFile[] }[] = [];
+  const watchers = new Set<() => void>();
+  const onReview = (sessionId: SessionId, files: readonly PendingFile[]) => {
+    told.push({ sessionId, files });
+    for (const watcher of [...watchers]) watcher();
+  };
+  const play = await startPlay({ ...options, host: { onReview, ...options.host } });
+  const pending = async (sessionId: SessionId) => {
+    await play.local.host.refreshReview(sessionId);
+    return told.at(-1)?.files ?? [];
+  };
+  const hunks = async (sessionId: SessionId) => (await pending(sessionId)).flatMap((file) => file.hunks);
+  const untilTold = (test: (files: readonly PendingFile[]) => boolean) =>
+    new Promise<void>((resolve) => {
+      const watcher = () => {
+        if (!test(told.at(-1)?.files ?? [])) return;
+        watchers.delete(watcher);
+        resolve();
+      };
+      watchers.add(watcher);
+      watcher();
+    });
+  return { play, told, pending, hunks, untilTold, [Symbol.asyncDispose]: () => play[Symbol.asyncDispose]() };
+}
+
+const signal = new AbortController().signal;
+const uriOf = (play: Play, path: string) => pathToFileURL(join(play.root, path)).href;
+
+test("hunks are kept and undone one by one, and nothing else moves", async () => {
+  await using review = await startReview({ script: editing("a.txt", fiveEdits), files: { "a.txt": original } });
+  const { play } = review;
+  const { sessionId, turnId } = await play.prompt("Edit");
+  await review.untilTold(([file]) => file?.hunks.length === 5);
+  const [file] = await review.pending(sessionId);
+  expect(file).toMatchObject({ uri: uriOf(play, "a.txt"), status: "modified", addedLines: 5, removedLines: 5 });
+  expect(file?.hunks.map(({ fromLine, lineCount, before }) => ({ fromLine, lineCount, before }))).toEqual([
+    { fromLine: 3, lineCount: 1, before: ["line 3"] },
+    { fromLine: 10, lineCount: 2, before: ["line 10"] },
+    { fromLine: 18, lineCount: 0, before: ["line 17", "line 18"] },
+    { fromLine: 25, lineCount: 1, before: [] },
+    { fromLine: 33, lineCount: 1, before: ["line 33"] },
+  ]);
+  expect(file?.hunks.every(({ turnIds }) => turnIds.length === 1 && turnIds[0] === turnId)).toBe(true);
+  expect(await play.local.host.readBlob(file?.shadow ?? ("" as never))).toEqual({ text: original });
+
+  const uri = uriOf(play, "a.txt");
+  const [first, , third, , fifth] = file?.hunks ?? [];
+  const { host } = play.local;
+  const kept = await host.review({ sessionId, action: "keep", uri, hunkId: first?.id ?? "" }, signal);
+  expect(kept.files).toEqual([{ uri, outcome: "unchanged" }]);
+  const undone = await host.review({ sessionId, action: "undo", uri, hunkId: third?.id ?? "" }, signal);
+  expect(undone.files).toEqual([{ uri, outcome: "restored" }]);
+  expect(await play.read("a.txt")).toBe(
+    applied(
+      original,
+      [0, 1, 3, 4].flatMap((at) => fiveEdits[at] ?? []),
+    ),
+  );
+  await host.review({ sessionId, action: "undo", uri, hunkId: fifth?.id ?? "" }, signal);
+  expect(await play.read("a.txt")).toBe(
+    applied(
+      original,
+      [0, 1, 3].flatMap((at) => fiveEdits[at] ?? []),
+    ),
+  );
+  expect(await review.hunks(sessionId)).toHaveLength(2);
+  await expect(host.review({ sessionId, action: "undo", uri, hunkId: third?.id ?? "" }, signal)).rejects.toMatchObject({
+    code: "stale_hunk",
+  });
+  await host.review({ sessionId, action: "undo" }, signal);
+  expect(await play.read("a.txt")).toBe(applied(original, fiveEdits.slice(0, 1)));
+  expect(await review.pending(sessionId)).toEqual([]);
+  const stored = play.events().filter((event) => event.type === "hunks_reviewed");
+  expect(stored.map(({ action, hunks }) => [action, hunks])).toEqual([
+    ["keep", 1],
+    ["undo", 1],
+    ["undo", 1],
+    ["undo", 2],
+  ]);
+});
+
+test("what the user types is theirs, and a new host sees the same hunks", async () => {
+  const editor = createFakeEditor();
+  await using review = await startReview({
+    script: editing("a.txt", fiveEdits),
+    files: { "a.txt": original },
+    host: { editor },
+  });
+  const { play } = review;
+  const uri = uriOf(play, "a.txt");
+  editor.open(uri);
+  const { sessionId } = await play.prompt("Edit");
+  const typed = (editor.openDocument(uri)?.text ?? "").replace("line 6\n", "mine\n").replace("ten\n", "ten, I say\n");
+  editor.type(uri, typed);
+  await play.local.host.fileChanged(uri);
+  await review.untilTold(([file]) => file?.hunks.some(({ before }) => before.includes("line 10")) ?? false);
+  const before = await review.pending(sessionId);
+  expect(before[0]?.hunks).toHaveLength(5);
+  expect((await play.local.host.readBlob(before[0]?.shadow ?? ("" as never))).text).toBe(
+    original.replace("line 6\n", "mine\n"),
+  );
+  await play.local.host.review({ sessionId, action: "undo", uri, hunkId: before[0]?.hunks[2]?.id ?? "" }, signal);
+  expect(editor.isDirty(uri)).toBe(true);
+  expect(await play.read("a.txt")).toBe(applied(original, fiveEdits));
+  const now = await review.pending(sessionId);
+  expect(now[0]?.hunks).toHaveLength(4);
+
+  const heard: (readonly PendingFile[])[] = [];
+  const second = await createLocalHost({
+    config: play.config,
+    environment: {},
+    root: play.root,
+    trusted: () => true,
+    ask: async () => "deny",
+    onUpdate: () => undefined,
+    onReview: (_, files) => heard.push(files),
+    editor,
+  });
+  try {
+    await second.host.refreshReview(sessionId);
+    expect(heard.at(-1)).toEqual(now);
+    await second.host.review({ sessionId, action: "undo", uri }, signal);
+    expect(editor.openDocument(uri)?.text).toBe(original.replace("line 6\n", "mine\n"));
+    expect(heard.at(-1)).toEqual([]);
+  } finally {
+    await second.close();
+  }
+});
+
+test("an added file goes, a deleted one comes back with its mode, unless the user has a hand in it", async () => {
+  await using review = await startReview({
+    script: {
+      steps: [
+        {
+          calls: [
+            { name: "write", input: { path: "new.txt", text: "fresh\n" } },
+            { name: "write", input: { path: "mine.txt", text: "fresh\n" } },
+          ],
+        },
+        { say: "Done." },
+      ],
+    },
+  });
+  const { play } = review;
+  const { sessionId } = await play.prompt("Write");
+  const files = await review.pending(sessionId);
+  expect(files.map(({ status, hunks, shadow }) => ({ status, shadow, hunks: hunks.length }))).toEqual([
+    { status: "added", shadow: null, hunks: 1 },
+    { status: "added", shadow: null, hunks: 1 },
+  ]);
+  await writeFile(join(play.root, "mine.txt"), "fresh\nand my words\n");
+  const { files: outcomes } = await play.local.host.review({ sessionId, action: "undo" }, signal);
+  expect(outcomes.map(({ outcome }) => outcome)).toEqual(["restored", "conflict"]);
+  expect(existsSync(join(play.root, "new.txt"))).toBe(false);
+  expect(await play.read("mine.txt")).toBe("fresh\nand my words\n");
+});
+
+test("review goes on while a turn runs, and the model is not misled by it", async () => {
+  await using review = await startReview({
+    script: {
+      steps: [
+        { calls: [{ name: "read", input: { files: [{ path: "a.txt" }] } }] },
+        {
+          calls: [
+            { name: "edit", input: { path: "a.txt", old: "line 3\n", new: "three\n" } },
+            { name: "edit", input: { path: "a.txt", old: "line 30\n", new: "thirty\n" } },
+          ],
+        },
+        { hold: "go", calls: [{ name: "edit", input: { path: "a.txt", old: "three\n", new: "THREE\n" } }] },
+        { calls: [{ name: "edit", input: { path: "a.txt", old: "line 20\n", new: "twenty\n" } }] },
+        { say: "Done." },
+      ],
+    },
+    files: { "a.txt": original },
+  });
+  const { play } = review;
+  const { sessionId } = await play.local.host.newSession({});
+  const turn = play.prompt("Edit", { sessionId });
+  await play.until((update) => update.type === "step_finished" && update.step === 2);
+  const uri = uriOf(play, "a.txt");
+  const [first] = await review.hunks(sessionId);
+  await play.local.host.review({ sessionId, action: "undo", uri, hunkId: first?.id ?? "" }, signal);
+  play.double.release("go");
+  await turn;
+  const results = play.events().filter((event) => event.type === "tool_result");
+  expect(results[3]).toMatchObject({ isError: true, text: expect.stringContaining("a.txt has changed since you read it") });
+  expect(await play.read("a.txt")).toBe(original.replace("line 30\n", "thirty\n").replace("line 20\n", "twenty\n"));
+  expect((await review.hunks(sessionId)).map(({ before }) => before)).toEqual([["line 20"], ["line 30"]]);
+});
+
+test("undoing a turn takes its hunks off the list and leaves another turn's", async () => {
+  await using review = await startReview({
+    script: {
+      steps: [
+        ...(editing("a.txt", fiveEdits.slice(0, 2)).steps ?? []),
+        { calls: [{ name: "edit", input: { path: "a.txt", old: "line 33\n", new: "thirty-three\n" } }] },
+        { say: "Done." },
+      ],
+    },
+    files: { "a.txt": original },
+  });
+  const { play } = review;
+  const { sessionId, turnId } = await play.prompt("Edit");
+  const later = await play.prompt("More", { sessionId });
+  expect(await review.hunks(sessionId)).toHaveLength(3);
+  const { host } = play.local;
+  await host.undo({ sessionId, turnId });
+  const [left, ...others] = await review.hunks(sessionId);
+  expect(others).toEqual([]);
+  expect(left).toMatchObject({ before: ["line 33"], turnIds: [later.turnId] });
+  await host.review({ sessionId, action: "undo", turnId: later.turnId }, signal);
+  expect(await play.read("a.txt")).toBe(original);
+  expect(await review.pending(sessionId)).toEqual([]);
+});
+
+test("a file with Windows line endings and a byte order mark is restored byte for byte", async () => {
+  const windows = `\uFEFF${original.replaceAll("\n", "\r\n")}`;
+  await using review = await startReview({ script: editing("a.txt", fiveEdits), files: { "a.txt": windows } });
+  const { play } = review;
+  const { sessionId } = await play.prompt("Edit");
+  expect(await review.hunks(sessionId)).toHaveLength(5);
+  const { mode } = await stat(join(play.root, "a.txt"));
+  await play.local.host.review({ sessionId, action: "undo" }, signal);
+  expect(await play.read("a.txt")).toBe(windows);
+  expect((await stat(join(play.root, "a.txt"))).mode).toBe(mode);
+});
+
+test("a file that the user has deleted has nothing pending", async () => {
+  await using review = await startReview({ script: editing("a.txt", fiveEdits), files: { "a.txt": original } });
+  const { play } = review;
+  const { sessionId } = await play.prompt("Edit");
+  expect(await review.hunks(sessionId)).toHaveLength(5);
+  await rm(join(play.root, "a.txt"));
+  expect(await review.pending(sessionId)).toEqual([]);
+});
