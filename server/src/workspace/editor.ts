@@ -144,6 +144,11 @@ export function createEditorWorkspace(base: Workspace & TextSearch, port: Editor
     return { hits: ordered.slice(0, query.limit), truncated: truncated || ordered.length > query.limit };
   }
 
+  async function isDirty(path: string, signal: AbortSignal): Promise<boolean> {
+    const { uri } = await base.resolve(path);
+    return (await readOpen(uri, signal))?.file.source === "buffer";
+  }
+
   return {
     root: base.root,
     resolve: (path) => base.resolve(path),
@@ -156,9 +161,29 @@ export function createEditorWorkspace(base: Workspace & TextSearch, port: Editor
       return swaps.run(uri, () => swapOpen(uri, { version, text }, signal));
     },
     setMode: async (path, mode, signal) => base.setMode?.(path, mode, signal),
+    ...bytesOf(base, isDirty),
     list: (path, options, signal) => base.list(path, options, signal),
     search,
     run: (options, signal) => base.run(options, signal),
+  };
+}
+
+/** Bytes are the disk's business, but never under unsaved text. */
+function bytesOf(
+  base: Workspace,
+  isDirty: (path: string, signal: AbortSignal) => Promise<boolean>,
+): Pick<Workspace, "readBytes" | "swapBytes" | "surveyChanges" | "snapshotChanges"> {
+  const { readBytes, swapBytes, surveyChanges, snapshotChanges } = base;
+  return {
+    ...(readBytes && { readBytes }),
+    ...(surveyChanges && { surveyChanges }),
+    ...(snapshotChanges && { snapshotChanges }),
+    ...(swapBytes && {
+      swapBytes: async (path, expected, replacement, signal) => {
+        if (!(await isDirty(path, signal))) return swapBytes(path, expected, replacement, signal);
+        throw new ToolError(`${path} is open in the editor with unsaved changes, so it was left as it is.`);
+      },
+    }),
   };
 }
 
