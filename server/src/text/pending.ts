@@ -9,10 +9,20 @@
 import { type LineChange, lineChanges, splitLines } from "./diff.ts";
 import { type LineEnding, lineStyleOf, withoutBom } from "./lineEndings.ts";
 
+/** Some lines, counted from the start of their hunk. */
+export interface LineRange {
+  readonly start: number;
+  readonly count: number;
+}
+
 /** A pending change: lines `old…` of the shadow became lines `new…` of the text. */
 export interface Hunk<By> extends LineChange {
   /** Who made it, first to last. */
   readonly by: readonly By[];
+  /** The shadow's lines that the agent removed; the others in the hunk the user did. */
+  readonly removed: readonly LineRange[];
+  /** The text's lines that the agent wrote; the others in the hunk the user did. */
+  readonly written: readonly LineRange[];
 }
 
 /** A text and what is pending in it. `null` stands for a file that does not exist. */
@@ -67,7 +77,7 @@ export function hunksOf<By>(pending: PendingText<By>): readonly Hunk<By>[] {
   if (isSettled(pending)) return [];
   if (!isWhole(pending)) return pending.lineHunks;
   const [oldCount, newCount] = [countOf(pending.shadow), countOf(pending.text)];
-  return [{ oldStart: 0, oldCount, newStart: 0, newCount, by: pending.by }];
+  return [wholeHunk({ oldStart: 0, oldCount, newStart: 0, newCount }, pending.by)];
 }
 
 /**
@@ -75,26 +85,12 @@ export function hunksOf<By>(pending: PendingText<By>): readonly Hunk<By>[] {
  * pending hunk becomes part of the shadow; what does stays in the hunk, as long as something of the agent's is in it.
  */
 export function userChanged<By>(pending: PendingText<By>, next: string | null): PendingText<By> {
-  const { shadow, text, by } = pending;
+  const { shadow, text } = pending;
   if (next === text) return pending;
   // The user's own deletion or new file takes the place of whatever was pending.
   if (isSettled(pending) || text === null || next === null) return settled(next);
   if (shadow === null) return { ...pending, text: next, edited: pending.edited || !sameWords(text, next) };
-  const lines = linesOf(shadow, text, next);
-  const output = new ShadowWriter<By>(lines.shadow, lines.next, endingFor(lines));
-  for (const region of regionsOf(pending.lineHunks, lineChanges(lines.text.compared, lines.next.compared))) {
-    if (region.edits.length === 0) output.keepPending(region, byOf(region.hunks));
-    else if (region.hunks.length === 0) output.takeNext(region);
-    else {
-      for (const change of changesWithin(region, lines.shadow.compared, lines.next.compared)) {
-        if (isAgents(change, region)) output.keepPending(change, byOf(region.hunks));
-        else output.takeNext(change);
-      }
-    }
-  }
-  const { bom } = lines.shadow;
-  const shadowBom = bom === lines.text.bom ? lines.next.bom : bom;
-  return normal({ ...pending, shadow: output.finish(shadowBom), text: next, lineHunks: output.hunks, by });
+  return stepped({ ...pending, shadow, text }, next, []);
 }
 
 /**
@@ -114,15 +110,7 @@ export function agentChanged<By>(
   if (shadow === null || text === null || after === null) {
     return { ...pendingBetween(shadow, after, by), edited: shadow !== after && known.edited };
   }
-  const lines = linesOf(shadow, text, after);
-  const lineHunks: Hunk<By>[] = [];
-  for (const region of regionsOf(known.lineHunks, lineChanges(lines.text.compared, lines.next.compared))) {
-    const whose = region.edits.length === 0 ? byOf(region.hunks) : union(byOf(region.hunks), [who]);
-    const isMixed = region.hunks.length > 0 && region.edits.length > 0;
-    const changes = isMixed ? changesWithin(region, lines.shadow.compared, lines.next.compared) : [region];
-    for (const change of changes) lineHunks.push(toHunk(change, whose));
-  }
-  return normal({ ...known, text: after, lineHunks, by });
+  return stepped({ ...known, shadow, text, by }, after, [who]);
 }
 
 /** The state after the user accepted some hunks, given by their places in `hunksOf`. The text stays as it is. */
@@ -186,8 +174,46 @@ export function withoutAuthors<By>(pending: PendingText<By>, gone: ReadonlySet<B
   return { ...kept, lineHunks, by: left(kept.by) };
 }
 
+/** Carries the hunks over to the next text, made by the given authors: none, when the user made it. */
+function stepped<By>(
+  pending: PendingText<By> & { readonly shadow: string; readonly text: string },
+  next: string,
+  authors: readonly By[],
+): PendingText<By> {
+  const lines = linesOf(pending.shadow, pending.text, next);
+  const isUsers = authors.length === 0;
+  const output = new ShadowWriter<By>();
+  for (const region of regionsOf(pending.lineHunks, lineChanges(lines.text.compared, lines.next.compared))) {
+    const [only] = region.hunks;
+    if (only && region.edits.length === 0) {
+      output.keepPending({ ...only, newStart: region.newStart });
+      continue;
+    }
+    const removed = removedIn(region, isUsers);
+    const written = writtenIn(region, isUsers);
+    const by = union(byOf(region.hunks), authors);
+    for (const change of changesIn(region, lines.shadow.compared, lines.next.compared)) {
+      const hunk = {
+        ...change,
+        by,
+        removed: within(removed, change.oldStart, change.oldCount),
+        written: within(written, change.newStart, change.newCount),
+      };
+      if (hunk.removed.length + hunk.written.length > 0) output.keepPending(hunk);
+      else output.takeNext(change);
+    }
+  }
+  const bom = isUsers && lines.shadow.bom === lines.text.bom ? lines.next.bom : lines.shadow.bom;
+  const shadowLines = output.lines(lines.shadow, lines.next, isUsers ? endingFor(lines) : lines.shadow.ending);
+  const isSame = shadowLines === lines.shadow.raw && bom === lines.shadow.bom;
+  const shadow = isSame ? pending.shadow : joined(shadowLines, bom);
+  return normal({ ...pending, shadow, text: next, lineHunks: output.hunks });
+}
+
 /** A place where hunks and edits of the text meet: lines `old…` of the shadow are lines `new…` of the next text. */
 interface Region<By> extends LineChange {
+  /** Its first line in the text. */
+  readonly start: number;
   readonly hunks: readonly Hunk<By>[];
   /** From the text to the next text. */
   readonly edits: readonly LineChange[];
@@ -220,6 +246,7 @@ function regionsOf<By>(hunks: readonly Hunk<By>[], edits: readonly LineChange[])
       } else break;
     }
     regions.push({
+      start,
       oldStart,
       oldCount: end - hunkGrowth - oldStart,
       newStart,
@@ -230,8 +257,14 @@ function regionsOf<By>(hunks: readonly Hunk<By>[], edits: readonly LineChange[])
   }
 }
 
-function changesWithin(region: LineChange, oldLines: readonly string[], newLines: readonly string[]): LineChange[] {
+/** What differs in a region between the shadow and the next text. */
+function changesIn<By>(
+  region: Region<By>,
+  oldLines: readonly string[],
+  newLines: readonly string[],
+): readonly LineChange[] {
   const { oldStart, oldCount, newStart, newCount } = region;
+  if (region.hunks.length === 0) return [{ oldStart, oldCount, newStart, newCount }];
   const changes = lineChanges(
     oldLines.slice(oldStart, oldStart + oldCount),
     newLines.slice(newStart, newStart + newCount),
@@ -243,73 +276,85 @@ function changesWithin(region: LineChange, oldLines: readonly string[], newLines
   }));
 }
 
-/** Whether a change within a region that the user edited holds a line that the agent wrote, or removes one it removed. */
-function isAgents<By>(change: LineChange, { hunks, edits, newStart }: Region<By>): boolean {
-  const first = hunks[0];
-  const firstEdit = edits[0];
-  if (!first || !firstEdit) return true;
-  const removed = hunks.some((hunk) => meets(hunk.oldStart, hunk.oldCount, change.oldStart, change.oldCount));
-  if (removed) return true;
-  // Lines of the text that no edit touched, as stretches of the next text, and whether a hunk had written them.
-  const start = Math.min(first.newStart, firstEdit.oldStart);
-  let shift = newStart - start;
-  let at = start;
-  for (const edit of [...edits, undefined]) {
-    const end = edit?.oldStart ?? Infinity;
-    for (const hunk of hunks) {
-      const from = Math.max(at, hunk.newStart);
-      const to = Math.min(end, hunk.newStart + hunk.newCount);
-      if (from < to && meets(from + shift, to - from, change.newStart, change.newCount)) return true;
+/** The shadow's lines in a region that the agent removed, by the region's edits too unless they are the user's. */
+function removedIn<By>({ hunks, edits, start, oldStart }: Region<By>, isUsers: boolean): LineRange[] {
+  const before = hunks.flatMap((hunk) => absolute(hunk.removed, hunk.oldStart));
+  if (isUsers) return before;
+  const cut = edits.map((edit): LineRange => ({ start: edit.oldStart, count: edit.oldCount }));
+  const backwards = hunks.map((hunk): LineChange => {
+    const { oldStart: newStart, oldCount: newCount, newStart: from, newCount: count } = hunk;
+    return { oldStart: from, oldCount: count, newStart, newCount };
+  });
+  return [...before, ...carried(cut, backwards, oldStart - start)];
+}
+
+/** The next text's lines in a region that the agent wrote, by the region's edits too unless they are the user's. */
+function writtenIn<By>({ hunks, edits, start, newStart }: Region<By>, isUsers: boolean): LineRange[] {
+  const before = hunks.flatMap((hunk) => absolute(hunk.written, hunk.newStart));
+  const left = carried(before, edits, newStart - start);
+  if (isUsers) return left;
+  return [...left, ...edits.map((edit): LineRange => ({ start: edit.newStart, count: edit.newCount }))];
+}
+
+/** Where those lines went that no change took away; `shift` is for what lies before the first change. */
+function carried(ranges: readonly LineRange[], changes: readonly LineChange[], shift: number): LineRange[] {
+  const left: LineRange[] = [];
+  for (const { start, count } of ranges) {
+    let at = start;
+    let moved = shift;
+    for (const change of changes) {
+      if (change.oldStart >= start + count) break;
+      if (change.oldStart > at) left.push({ start: at + moved, count: change.oldStart - at });
+      at = Math.max(at, change.oldStart + change.oldCount);
+      moved += change.newCount - change.oldCount;
     }
-    if (edit) {
-      at = edit.oldStart + edit.oldCount;
-      shift += edit.newCount - edit.oldCount;
-    }
+    if (at < start + count) left.push({ start: at + moved, count: start + count - at });
   }
-  return false;
+  return left;
 }
 
-function meets(start: number, count: number, otherStart: number, otherCount: number): boolean {
-  return start < otherStart + otherCount && otherStart < start + count;
+function absolute(ranges: readonly LineRange[], offset: number): LineRange[] {
+  return ranges.map(({ start, count }) => ({ start: start + offset, count }));
 }
 
-/** Writes the shadow that follows from the old one, region by region, and the hunks that stay. */
+/** The part of the ranges that lies within some lines, counted from the first of them. */
+function within(ranges: readonly LineRange[], from: number, lineCount: number): LineRange[] {
+  return ranges.flatMap(({ start, count }) => {
+    const first = Math.max(start, from);
+    const end = Math.min(start + count, from + lineCount);
+    return first < end ? [{ start: first - from, count: end - first }] : [];
+  });
+}
+
+/** Gathers what becomes of the shadow, region by region, and the hunks that stay. */
 class ShadowWriter<By> {
   readonly hunks: Hunk<By>[] = [];
-  readonly #shadow: Lines;
-  readonly #next: Lines;
-  readonly #ending: LineEnding | undefined;
-  readonly #lines: string[] = [];
-  #at = 0;
+  readonly #taken: LineChange[] = [];
+  #growth = 0;
 
-  constructor(shadow: Lines, next: Lines, ending: LineEnding | undefined) {
-    this.#shadow = shadow;
-    this.#next = next;
-    this.#ending = ending;
-  }
-
-  /** The shadow's lines stay; the change is pending. */
-  keepPending(change: LineChange, by: readonly By[]): void {
-    this.#copyTo(change.oldStart);
-    this.hunks.push({ ...toHunk(change, by), oldStart: this.#lines.length });
-    this.#copyTo(change.oldStart + change.oldCount);
+  /** The shadow's lines stay; the hunk is given with its place in the old one. */
+  keepPending(hunk: Hunk<By>): void {
+    this.hunks.push({ ...hunk, oldStart: hunk.oldStart + this.#growth });
   }
 
   /** The next text's lines take the place of the shadow's. */
-  takeNext({ oldStart, oldCount, newStart, newCount }: LineChange): void {
-    this.#copyTo(oldStart);
-    pushAll(this.#lines, this.#next.raw, newStart, newStart + newCount, this.#ending);
-    this.#at = oldStart + oldCount;
+  takeNext(change: LineChange): void {
+    this.#taken.push(change);
+    this.#growth += change.newCount - change.oldCount;
   }
 
-  finish(bom: boolean): string {
-    this.#copyTo(this.#shadow.raw.length);
-    return joined(this.#lines, bom);
-  }
-
-  #copyTo(end: number): void {
-    pushAll(this.#lines, this.#shadow.raw, this.#at, end, this.#ending);
-    this.#at = end;
+  /** The lines of the new shadow, with `ending` where one is given. */
+  lines(shadow: Lines, next: Lines, ending: LineEnding | undefined): readonly string[] {
+    if (this.#taken.length === 0 && (ending === undefined || ending === shadow.ending)) return shadow.raw;
+    const lines: string[] = [];
+    let at = 0;
+    for (const { oldStart, oldCount, newStart, newCount } of this.#taken) {
+      pushAll(lines, shadow.raw, at, oldStart, ending);
+      pushAll(lines, next.raw, newStart, newStart + newCount, ending);
+      at = oldStart + oldCount;
+    }
+    pushAll(lines, shadow.raw, at, shadow.raw.length, ending);
+    return lines;
   }
 }
 
@@ -354,7 +399,8 @@ function endingFor({ shadow, text, next }: ThreeTexts): LineEnding | undefined {
 }
 
 function withEnding(line: string, ending: LineEnding | ""): string {
-  if (!line.endsWith("\n")) return line;
+  if (!line.endsWith("\n") || (ending === "\n" && !line.endsWith("\r\n"))) return line;
+  if (ending === "\r\n" && line.endsWith("\r\n")) return line;
   return line.slice(0, line.endsWith("\r\n") ? -2 : -1) + ending;
 }
 
@@ -383,11 +429,13 @@ function normal<By>(pending: PendingText<By>): PendingText<By> {
 
 function freshHunks<By>(shadow: string, text: string, by: readonly By[]): Hunk<By>[] {
   const lines = linesOf(shadow, shadow, text);
-  return lineChanges(lines.shadow.compared, lines.next.compared).map((change) => toHunk(change, by));
+  return lineChanges(lines.shadow.compared, lines.next.compared).map((change) => wholeHunk(change, by));
 }
 
-function toHunk<By>({ oldStart, oldCount, newStart, newCount }: LineChange, by: readonly By[]): Hunk<By> {
-  return { oldStart, oldCount, newStart, newCount, by };
+/** A hunk of which every line is the agent's doing. */
+function wholeHunk<By>(change: LineChange, by: readonly By[]): Hunk<By> {
+  const all = (count: number) => (count === 0 ? [] : [{ start: 0, count }]);
+  return { ...change, by, removed: all(change.oldCount), written: all(change.newCount) };
 }
 
 function byOf<By>(hunks: readonly Hunk<By>[]): readonly By[] {
