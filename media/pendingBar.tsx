@@ -47,22 +47,16 @@ export function PendingBar({ files, root, page }: PendingBarProps) {
           label="Open pending changes"
           onClick={() => page.post({ type: "open_pending" })}
         />
-        <button
-          type="button"
-          class="button small"
-          title="Keep all pending changes of this session. Nothing is saved by it"
+        <IconButton
+          icon="check-all"
+          label="Keep all pending changes"
           onClick={() => page.post({ type: "review", action: "keep", sessionId })}
-        >
-          Keep all
-        </button>
-        <button
-          type="button"
-          class="button small"
-          title="Give all these files their text from before"
+        />
+        <IconButton
+          icon="discard"
+          label="Undo all pending changes"
           onClick={() => page.post({ type: "review", action: "undo", sessionId })}
-        >
-          Undo all
-        </button>
+        />
       </header>
       <ul id={listId} hidden={!isOpen}>
         {isOpen

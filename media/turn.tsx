@@ -212,14 +212,11 @@ function Changes({ turn, canUndo, pendingIn, root, page }: TurnProps) {
           onClick={() => page.post({ type: "open_all_diffs", changes: files })}
         />
         {pendingIn === undefined || undone ? null : (
-          <button
-            type="button"
-            class="button small"
-            title="Keep what is pending of this turn. Nothing is saved by it"
+          <IconButton
+            icon="check"
+            label="Keep what is pending of this turn"
             onClick={() => page.post({ type: "review", action: "keep", sessionId: pendingIn, turnId: turn.turnId })}
-          >
-            Keep
-          </button>
+          />
         )}
         {undone || !turn.end ? null : (
           <button

@@ -193,8 +193,7 @@ function box(draft: Draft, range: Range, below: boolean): DecorationOptions {
         contentText: " ",
         textDecoration: previewCss(draft.text, below),
         color: new ThemeColor("editor.foreground"),
-        backgroundColor: new ThemeColor("editorHoverWidget.background"),
-        borderColor: new ThemeColor("editorGutter.addedBackground"),
+        backgroundColor: new ThemeColor("editor.background"),
       },
     },
   };

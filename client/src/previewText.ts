@@ -43,8 +43,10 @@ export function previewLines(text: string): readonly string[] {
 export function previewCss(text: string, below: boolean): string {
   const content = previewLines(text).map(escapeCss).join("\\00000a");
   const place = `position:absolute;left:0;top:${below ? "100%" : "0"};z-index:5`;
-  const look = "white-space:pre;padding:0 1ch 0 0;border-style:solid;border-width:0 0 0 2px;box-sizing:border-box";
-  return `none;${place};${look};min-width:40ch;pointer-events:none;content:"${content}" !important`;
+  const tint = "var(--vscode-diffEditor-insertedLineBackground,transparent)";
+  const paint = `background-image:linear-gradient(${tint},${tint});box-shadow:0 3px 6px var(--vscode-widget-shadow)`;
+  const look = "white-space:pre;padding:0 1ch 0 0;min-width:60ch;box-sizing:border-box;pointer-events:none";
+  return `none;${place};${look};${paint};content:"${content}" !important`;
 }
 
 function clip(line: string): string {

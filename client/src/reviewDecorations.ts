@@ -136,19 +136,19 @@ function lensesOf(pending: SessionHunk, document: TextDocument): CodeLens[] {
   const place = [{ uri: file.uri, line: hunk.fromLine }];
   return [
     new CodeLens(range, {
-      title: "$(check) Keep",
+      title: "Keep",
       tooltip: "Keep this change of Hermes",
       command: "hermes.review.keepHunk",
       arguments: target,
     }),
     new CodeLens(range, {
-      title: "$(discard) Undo",
+      title: "Undo",
       tooltip: "Give these lines the text from before",
       command: "hermes.review.undoHunk",
       arguments: target,
     }),
     new CodeLens(range, {
-      title: "$(arrow-down) Next",
+      title: "↓ Next",
       tooltip: "Go to the next pending change",
       command: "hermes.review.next",
       arguments: place,

@@ -291,10 +291,10 @@ describe("a finished turn", () => {
       await bar.getByRole("button", { name: "Keep parse.ts" }).click();
       await bar.getByRole("button", { name: "Undo new.ts" }).click();
       await bar.getByRole("button", { name: /^parse\.ts src 2 pending/ }).click();
-      await bar.getByRole("button", { name: "Keep all" }).click();
-      await bar.getByRole("button", { name: "Undo all" }).click();
+      await bar.getByRole("button", { name: "Keep all pending changes" }).click();
+      await bar.getByRole("button", { name: "Undo all pending changes" }).click();
       await bar.getByRole("button", { name: "Open pending changes" }).click();
-      await panel.page.getByRole("button", { name: "Keep", exact: true }).click();
+      await button(panel, "Keep what is pending of this turn").click();
       expect(await panel.posted()).toEqual([
         { type: "review", action: "keep", sessionId, uri: pending.uri },
         { type: "review", action: "undo", sessionId, uri: added.uri },
