@@ -34,8 +34,10 @@ const maxBeforeLines = 2_000;
 /** A NUL within this many bytes from the start makes a file binary. */
 const sniffedBytes = 8_192;
 
-/** The text that a file has now, or that it is not text. */
-export type Present = { readonly text: string | null } | "not text";
+/** The text that a file has now; `not text` with the digest of its bytes, where they could be read. */
+export type Present =
+  | { readonly kind: "text"; readonly text: string | null }
+  | { readonly kind: "not text"; readonly digest: BlobId | undefined };
 
 /** What is pending in one file now. */
 export type FileView =
@@ -43,8 +45,7 @@ export type FileView =
       readonly kind: "text";
       readonly pending: PendingText<TurnId>;
       readonly ids: readonly string[];
-      /** Permission bits before the first pending change, where there was a file. */
-      readonly mode: number | undefined;
+      readonly modes: ReviewedModes;
     }
   | {
       /** Not text, or too large: known by its bytes alone. */
@@ -53,8 +54,16 @@ export type FileView =
       readonly text: BlobId | null;
       readonly by: readonly TurnId[];
       readonly ids: readonly string[];
-      readonly mode: number | undefined;
+      readonly modes: ReviewedModes;
     };
+
+/** Permission bits, as far as they are known. */
+export interface ReviewedModes {
+  /** Before the first pending change. */
+  readonly before: number | undefined;
+  /** As the agent last set them. */
+  readonly after: number | undefined;
+}
 
 type FileChanged = Extract<SessionEvent, { readonly type: "file_changed" }>;
 type HunksReviewed = Extract<SessionEvent, { readonly type: "hunks_reviewed" }>;
@@ -133,12 +142,11 @@ export class EditLedger {
     const state = await entry.serial.run(() => this.#fold(entry));
     this.#trim(entry);
     if (!state) return undefined;
-    const mode = entry.steps.find((step) => step.type === "file_changed")?.change.mode;
-    if (state.kind === "bytes") return viewOfBytes(state, present, mode);
-    if (isSettled(state.pending)) return undefined;
-    if (present === "not text") return undefined;
+    const modes = modesOf(entry.steps);
+    if (state.kind === "bytes") return viewOfBytes(state, present, modes);
+    if (isSettled(state.pending) || present.kind === "not text") return undefined;
     const pending = withoutAuthors(userChanged(state.pending, present.text), entry.undone);
-    return isSettled(pending) ? undefined : { kind: "text", pending, ids: idsOf(pending), mode };
+    return isSettled(pending) ? undefined : { kind: "text", pending, ids: idsOf(pending), modes };
   }
 
   /** True when nothing would be pending in the file whatever its text is. Says `false` when it is not known yet. */
@@ -242,7 +250,7 @@ export class EditLedger {
   ): Promise<FileState> {
     const known = state?.kind === "bytes" && state.shadow === state.text ? undefined : state;
     const [before, after] = await Promise.all([this.#load(change.before, known), this.#load(change.after)]);
-    if (known?.kind === "bytes" || before === "not text" || after === "not text") {
+    if (known?.kind === "bytes" || before === undefined || after === undefined) {
       const whole = known ? wholeOf(known) : { shadow: change.before, by: [] };
       return { kind: "bytes", shadow: whole.shadow, text: change.after, by: [...new Set([...whole.by, turnId])] };
     }
@@ -264,7 +272,7 @@ export class EditLedger {
       this.#load(review.shadow),
     ]);
     const by = state ? wholeOf(state).by : [];
-    if (before === "not text" || text === "not text" || shadow === "not text") {
+    if (before === undefined || text === undefined || shadow === undefined) {
       return { kind: "bytes", shadow: review.shadow, text: review.text, by };
     }
     const known = state?.kind === "text" ? state.pending : settled<TurnId>(before.text);
@@ -276,17 +284,18 @@ export class EditLedger {
     return { kind: "text", pending: isAsStored ? reviewed : pendingBetween(shadow.text, text.text, by) };
   }
 
-  async #load(id: BlobId | null, known?: FileState): Promise<Present> {
+  /** `undefined` when it is not text, or lost. */
+  async #load(id: BlobId | null, known?: FileState): Promise<{ readonly text: string | null } | undefined> {
     if (id === null) return { text: null };
     const { text } = known?.kind === "text" ? known.pending : { text: null };
     if (text !== null && blobIdOf(text) === id) return { text };
     try {
-      const bytes = await this.#store.getBlob(id);
-      return textOf(bytes);
+      const text = textOf(await this.#store.getBlob(id));
+      return text === undefined ? undefined : { text };
     } catch (error) {
       if (!(error instanceof RequestError)) throw error;
       log("warn", `A text that was changed cannot be read any more, so its hunks are not told apart: ${error.message}`);
-      return "not text";
+      return undefined;
     }
   }
 
@@ -360,13 +369,18 @@ function wholeOf(state: FileState): { readonly shadow: BlobId | null; readonly b
 function viewOfBytes(
   { shadow, text, by }: Extract<FileState, { readonly kind: "bytes" }>,
   present: Present,
-  mode: number | undefined,
+  modes: ReviewedModes,
 ): FileView | undefined {
-  // Bytes that are not text are not read: as long as there is a file that is no text, it is taken for the agent's.
-  const now = present === "not text" ? text : present.text === null ? null : blobIdOf(present.text);
-  if (shadow === now || now !== text) return undefined;
+  const now = present.kind === "not text" ? present.digest : present.text === null ? null : blobIdOf(present.text);
+  // Bytes have no lines to tell apart: once somebody else has changed them, they are theirs.
+  if (shadow === text || now !== text) return undefined;
   const id = createHash("sha256").update(`${shadow}\n${text}`).digest("hex").slice(0, 16);
-  return { kind: "bytes", shadow, text, by, ids: [id], mode };
+  return { kind: "bytes", shadow, text, by, ids: [id], modes };
+}
+
+function modesOf(steps: readonly (FileChanged | HunksReviewed)[]): ReviewedModes {
+  const changes = steps.slice(startOf(steps)).flatMap((step) => (step.type === "file_changed" ? [step.change] : []));
+  return { before: changes[0]?.mode, after: changes.findLast(({ modeAfter }) => modeAfter !== undefined)?.modeAfter };
 }
 
 function statusOf(shadow: string | null, text: string | null): PendingFile["status"] {
@@ -377,11 +391,11 @@ function charactersOf(state: FileState | undefined): number {
   return state?.kind === "text" ? (state.pending.shadow?.length ?? 0) + (state.pending.text?.length ?? 0) : 0;
 }
 
-function textOf(bytes: Uint8Array): Present {
-  if (bytes.length > maxTextBytes || bytes.subarray(0, sniffedBytes).includes(0)) return "not text";
+function textOf(bytes: Uint8Array): string | undefined {
+  if (bytes.length > maxTextBytes || bytes.subarray(0, sniffedBytes).includes(0)) return undefined;
   try {
-    return { text: new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes) };
+    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
   } catch {
-    return "not text";
+    return undefined;
   }
 }

@@ -19,7 +19,8 @@ import type {
   UndoneFile,
 } from "../protocol/types.ts";
 import type { SessionStore } from "../storage/store.ts";
-import { hunksOf, keepHunks, type PendingText, undoHunks } from "../text/pending.ts";
+import { hunksOf, isSettled, keepHunks, type PendingText, undoHunks } from "../text/pending.ts";
+import { digestOf } from "../workspace/fileBytes.ts";
 import type { Queues } from "../workspace/queues.ts";
 import type { FileText, Workspace } from "../workspace/workspace.ts";
 import { EditLedger, type FileView, type Present, wholeFileId } from "./editLedger.ts";
@@ -154,14 +155,22 @@ export class Review {
 
   async #keep(uri: string, view: FileView, chosen: ReadonlySet<number>): Promise<void> {
     if (view.kind === "text") return this.#record(uri, "keep", { view, chosen, next: keepHunks(view.pending, chosen) });
-    const { text, ids } = view;
-    await this.#deps.append({
+    await this.#recordBytes(uri, "keep", view, view.text);
+  }
+
+  #recordBytes(
+    uri: string,
+    action: "keep" | "undo",
+    { text: before, ids }: Extract<FileView, { readonly kind: "bytes" }>,
+    text: BlobId | null,
+  ): Promise<void> {
+    return this.#deps.append({
       type: "hunks_reviewed",
       uri,
-      action: "keep",
+      action,
       hunks: 1,
       hunkIds: ids,
-      before: text,
+      before,
       shadow: text,
       text,
     });
@@ -173,21 +182,46 @@ export class Review {
     { view, file, chosen }: { readonly view: FileView; readonly file: FileText | null; readonly chosen: Set<number> },
     signal: AbortSignal,
   ): Promise<UndoneFile["outcome"] | undefined> {
-    // A file with the user's words in it is not deleted; and bytes that are not text cannot be put back through text.
-    if (view.kind === "bytes" || (view.pending.shadow === null && view.pending.edited)) return "conflict";
     const { workspace } = this.#deps;
-    const next = undoHunks(view.pending, chosen);
-    await this.#store(view.pending, next);
     try {
+      if (view.kind === "bytes") return await this.#undoBytes(uri, view, signal);
+      // A file with the user's words in it is not deleted.
+      if (view.pending.shadow === null && view.pending.edited) return "conflict";
+      const next = undoHunks(view.pending, chosen);
+      await this.#store(view.pending, next);
       const swap = await workspace.swap(uri, file?.version ?? null, next.text, signal);
       if (!swap.applied) return undefined;
-      if (file === null && view.mode !== undefined) await workspace.setMode?.(uri, view.mode, signal);
+      await this.#record(uri, "undo", { view, chosen, next });
+      const { before, after } = view.modes;
+      const isModeAgents = file === null || (after !== undefined && file.mode === after);
+      if (isSettled(next) && next.text !== null && before !== undefined && isModeAgents) {
+        await workspace.setMode?.(uri, before, signal);
+      }
+      return "restored";
     } catch (error) {
       if (!(error instanceof ToolError)) throw error;
       log("warn", `A change in ${uri} was not undone: ${messageOf(error)}`);
       return "conflict";
     }
-    await this.#record(uri, "undo", { view, chosen, next });
+  }
+
+  async #undoBytes(
+    uri: string,
+    view: Extract<FileView, { readonly kind: "bytes" }>,
+    signal: AbortSignal,
+  ): Promise<UndoneFile["outcome"]> {
+    const { store, workspace } = this.#deps;
+    const { shadow, text, modes } = view;
+    try {
+      const mode = modes.before === undefined ? {} : { mode: modes.before };
+      const replacement = shadow === null ? null : { bytes: await store.getBlob(shadow), ...mode };
+      if (!(await workspace.swapBytes?.(uri, text, replacement, signal))) return "conflict";
+    } catch (error) {
+      if (!(error instanceof RequestError)) throw error;
+      log("warn", `A change in ${uri} was not undone: ${error.message}`);
+      return "conflict";
+    }
+    await this.#recordBytes(uri, "undo", view, shadow);
     return "restored";
   }
 
@@ -235,9 +269,19 @@ export class Review {
       // Reading a missing file searches for names like it; deleting it if it is missing only says what is there.
       const probe = await workspace.swap(uri, null, null, neverAborted);
       const file = probe.applied ? null : probe.current;
-      return { present: { text: file?.text ?? null }, file };
+      return { present: { kind: "text", text: file?.text ?? null }, file };
     } catch (error) {
-      if (error instanceof ToolError) return { present: "not text", file: null };
+      if (!(error instanceof ToolError)) throw error;
+      return { present: { kind: "not text", digest: await this.#digest(uri) }, file: null };
+    }
+  }
+
+  async #digest(uri: string): Promise<BlobId | undefined> {
+    try {
+      const file = await this.#deps.workspace.readBytes?.(uri, neverAborted);
+      return file ? digestOf(file.bytes) : undefined;
+    } catch (error) {
+      if (error instanceof ToolError) return undefined;
       throw error;
     }
   }

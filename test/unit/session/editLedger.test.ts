@@ -1,6 +1,7 @@
 /** The ledger as a fold: what events say is pending, however it came to know them, and what review makes of it. */
 import { describe, expect, test } from "vitest";
 import { systemClock } from "../../../server/src/base/async.ts";
+import { ToolError } from "../../../server/src/base/errors.ts";
 import type {
   BlobId,
   CallId,
@@ -14,6 +15,7 @@ import type {
 import { EditLedger } from "../../../server/src/session/editLedger.ts";
 import { Review } from "../../../server/src/session/review.ts";
 import { createMemoryStore } from "../../../server/src/storage/memory.ts";
+import { digestOf } from "../../../server/src/workspace/fileBytes.ts";
 import { createQueues } from "../../../server/src/workspace/queues.ts";
 import { createMemoryWorkspace } from "../../support/memoryWorkspace.ts";
 import { seeded } from "../workspace/seeded.ts";
@@ -59,11 +61,15 @@ function begin(files: { readonly [path: string]: string } = {}) {
     path: string,
     before: string | Uint8Array | null,
     after: string | Uint8Array | null,
-    { turnId = turn("t1"), happens = true, mode }: { turnId?: TurnId; happens?: boolean; mode?: number } = {},
+    {
+      turnId = turn("t1"),
+      happens = true,
+      ...modes
+    }: { turnId?: TurnId; happens?: boolean; mode?: number; modeAfter?: number } = {},
   ): Promise<CallId> {
     const callId = `c${++calls}` as CallId;
     const images = { before: await put(before), after: await put(after) };
-    const counts = { addedLines: 1, removedLines: 1, ...(mode === undefined ? {} : { mode }) };
+    const counts = { addedLines: 1, removedLines: 1, ...modes };
     await append({ type: "file_changed", turnId, callId, change: { uri: uriOf(path), ...images, ...counts } });
     if (happens && typeof after === "string") workspace.set(path, after);
     if (happens && after === null) workspace.remove(path);
@@ -195,7 +201,7 @@ describe("the fold", () => {
     for (const event of session.events) ledger.take(event);
     for (let round = 0; round < 2; round++) {
       for (let at = 0; at < 5; at++) {
-        const view = await ledger.view(uriOf(`${at}.txt`), { text: `${big}END\n` });
+        const view = await ledger.view(uriOf(`${at}.txt`), { kind: "text", text: `${big}END\n` });
         expect(view?.ids).toHaveLength(1);
       }
     }
@@ -240,17 +246,41 @@ describe("review", () => {
     expect((await session.pending())[0]?.hunks.map(({ turnIds }) => turnIds)).toEqual([["t2"]]);
   });
 
-  test("bytes that are not text are one hunk, kept as a whole", async () => {
-    const session = begin();
-    await session.change("logo.png", null, new Uint8Array([137, 80, 0, 1]));
-    session.workspace.swap = async () => {
-      const { ToolError } = await import("../../../server/src/base/errors.ts");
-      throw new ToolError("logo.png is a binary file.");
-    };
-    const [file] = await session.pending();
-    expect(file).toMatchObject({ status: "added", hunks: [{ before: [], lineCount: 0 }], shadow: null });
-    await session.keep({ uri: uriOf("logo.png"), hunkId: file?.hunks[0]?.id ?? "" });
-    expect(await session.pending()).toEqual([]);
+  test("bytes that are not text are one hunk, kept or undone as a whole", async () => {
+    const before = new Uint8Array([137, 80, 0, 1]);
+    const after = new Uint8Array([137, 80, 0, 2]);
+    for (const act of ["keep", "undo"] as const) {
+      const session = begin();
+      let bytes = after;
+      session.workspace.swap = async () => {
+        throw new ToolError("logo.png is a binary file.");
+      };
+      session.workspace.readBytes = async () => ({ bytes, mode: 0o600 });
+      session.workspace.swapBytes = async (_, expected, replacement) => {
+        if (expected !== digestOf(bytes) || !replacement) return false;
+        expect(replacement.mode).toBe(0o600);
+        bytes = new Uint8Array(replacement.bytes);
+        return true;
+      };
+      await session.change("logo.png", before, after, { mode: 0o600 });
+      const [file] = await session.pending();
+      expect(file).toMatchObject({
+        status: "modified",
+        hunks: [{ before: [], lineCount: 0 }],
+        shadow: digestOf(before),
+      });
+      const outcome = await session[act]({ uri: uriOf("logo.png"), hunkId: file?.hunks[0]?.id ?? "" });
+      expect(outcome).toEqual([{ uri: uriOf("logo.png"), outcome: act === "keep" ? "unchanged" : "restored" }]);
+      expect([...bytes]).toEqual([...(act === "keep" ? after : before)]);
+      expect(await session.pending()).toEqual([]);
+    }
+  });
+
+  test("undoing the last of a file's hunks gives back the mode that a command took", async () => {
+    const session = begin({ "run.sh": "echo\n" });
+    await session.change("run.sh", "echo\n", "echo hi\n", { mode: 0o755, modeAfter: 0o644 });
+    await session.undo();
+    expect(session.modes).toEqual([[uriOf("run.sh"), 0o755]]);
   });
 
   test("of more than 500 files the rest are told as a whole, and reviewed all the same", async () => {
