@@ -37,12 +37,11 @@ export function digestOf(bytes: Uint8Array): BlobId {
   return createHash("sha256").update(bytes).digest("hex") as BlobId;
 }
 
-/** The file's bytes; `null` where there is nothing. Throws `ToolError` for folders, links, devices and files over 64 MB. */
+/** The file's bytes; `null` where there is none. Throws `ToolError` for links, devices and files over 64 MB. */
 export async function readFileBytes({ linkPath, path }: Place): Promise<FileBytes | null> {
   const stats = await lstatOrNull(linkPath);
-  if (stats === null) return null;
-  if (!stats.isFile())
-    throw new ToolError(`${path} is not a regular file (a folder, link or device); it is left alone.`);
+  if (stats === null || stats.isDirectory()) return null;
+  if (!stats.isFile()) throw new ToolError(`${path} is not a regular file (a link or device); it is left alone.`);
   if (stats.size > maxFileBytes) throw new ToolError(`${path} is larger than 64 MB, so its bytes are not kept.`);
   try {
     // The path may have become a pipe or a link since: neither is waited for or followed.
@@ -82,7 +81,7 @@ async function put(
   { bytes, mode }: { readonly bytes: Uint8Array; readonly mode?: number },
 ): Promise<boolean> {
   const stats = await lstatOrNull(place.linkPath);
-  const keep = stats && { mode: (mode ?? stats.mode) & 0o7777, uid: stats.uid, gid: stats.gid };
+  const keep = stats?.isFile() && { mode: (mode ?? stats.mode) & 0o7777, uid: stats.uid, gid: stats.gid };
   const done = await atomicWrite({
     path: place.linkPath,
     bytes,

@@ -2,8 +2,8 @@
  * Asks git which files there are below a folder, and for the bytes of those that it has. Never writes, never locks.
  *
  * An adapter's part: the only place that starts git. Not here: what to keep (`changeScan.ts`). Easily got wrong: a
- * repository's own settings can name programs, so hooks, monitors and external diffs are off; and a folder that git
- * refuses (another owner's) is treated as one without git, never forced.
+ * repository's own settings can name programs, so hooks, monitors and external diffs are off (filters run, as for any look
+ * at what is modified); and a folder that git refuses (another owner's) is treated as one without git, never forced.
  */
 import { execFile, spawn } from "node:child_process";
 import { createHash } from "node:crypto";

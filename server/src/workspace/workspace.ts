@@ -97,7 +97,7 @@ export interface ResolvedPath {
   readonly ignored: boolean;
 }
 
-/** A file, or a symbolic link, as bytes. */
+/** A file as bytes. */
 export interface FileBytes {
   readonly bytes: Uint8Array;
   /** Unix permission bits. */
@@ -161,12 +161,12 @@ export interface Workspace {
    */
   setMode?(uri: string, mode: number, signal: AbortSignal): Promise<void>;
   /**
-   * The bytes on disk, links not followed; `null` where there is nothing. Throws `ToolError` for what is neither file nor
-   * link, is larger than 64 MB, or may not be read.
+   * The bytes on disk; `null` where there is no file. Throws `ToolError` for what is no regular file (links are not
+   * followed), is larger than 64 MB, or may not be read.
    */
   readBytes?(uri: string, signal: AbortSignal): Promise<FileBytes | null>;
   /**
-   * Replaces a file on disk if it still has the bytes of `expected` (`null`: if there is nothing); `replacement: null`
+   * Replaces a file on disk if it still has the bytes of `expected` (`null`: if there is none); `replacement: null`
    * deletes it. `false` when it has moved on. Atomic; without a `mode` the mode stays. Read-only files are replaced too.
    * Throws `ToolError` when the disk refuses or an editor holds unsaved changes to it.
    */
