@@ -97,6 +97,9 @@ const idleSessionLimit = 16;
 /** A turn of another live process counts as running for this long after its last event, in ms. */
 const foreignTurnMs = 10 * 60_000;
 
+/** Of more changed files than this, it is not asked which of them matter. */
+const manyFiles = 200;
+
 interface LiveSession {
   readonly session: Session;
   readonly review: Review;
@@ -221,14 +224,20 @@ export class AgentHost {
     await (await this.#open(id)).review.refresh();
   }
 
-  /** Takes note that the user or another program has changed, opened or closed a file. */
-  async fileChanged(uri: string): Promise<void> {
-    if (!uri.startsWith("file:")) return;
+  /** Takes note that the user or another program has changed, opened or closed files. */
+  async filesChanged(uris: readonly string[]): Promise<void> {
     const settled = await Promise.allSettled(this.#live.values());
     const reviews = settled.flatMap((live) => (live.status === "fulfilled" ? live.value.review : []));
-    if (!reviews.some(({ hasFiles }) => hasFiles)) return;
-    const resolved = await this.#deps.workspace.resolve(uri);
-    for (const review of reviews) review.fileChanged(resolved.uri);
+    const concerned = reviews.filter(({ hasFiles }) => hasFiles);
+    if (concerned.length === 0) return;
+    if (uris.length > manyFiles) {
+      for (const review of concerned) review.allChanged();
+      return;
+    }
+    for (const uri of uris.filter((name) => name.startsWith("file:"))) {
+      const resolved = await this.#deps.workspace.resolve(uri);
+      for (const review of concerned) review.fileChanged(resolved.uri);
+    }
   }
 
   /** Reads the text of a file before or after a change, or without its pending hunks. */

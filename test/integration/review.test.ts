@@ -1,14 +1,17 @@
 /** Review by hunk through a real host: on disk, in an editor, while a turn runs, and after a restart. */
 import { existsSync } from "node:fs";
-import { rm, stat, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { expect, test } from "vitest";
 import { createLocalHost } from "../../server/src/main/local.ts";
+import * as methods from "../../server/src/protocol/methods.ts";
 import type { PendingFile, SessionId } from "../../server/src/protocol/types.ts";
 import { createFakeEditor } from "../support/fakeEditor.ts";
-import type { Script } from "../support/modelDouble.ts";
+import { type Script, startModelDouble } from "../support/modelDouble.ts";
 import { type Play, type PlayOptions, startPlay } from "../support/play.ts";
+import { startHost } from "../support/processes.ts";
 
 const lines = (from: number, to: number) =>
   Array.from({ length: to - from + 1 }, (_, index) => `line ${from + index}\n`).join("");
@@ -132,7 +135,7 @@ test("what the user types is theirs, and a new host sees the same hunks", async 
   const { sessionId } = await play.prompt("Edit");
   const typed = (editor.openDocument(uri)?.text ?? "").replace("line 6\n", "mine\n").replace("ten\n", "ten, I say\n");
   editor.type(uri, typed);
-  await play.local.host.fileChanged(uri);
+  await play.local.host.filesChanged([uri]);
   await review.untilTold(([file]) => file?.hunks.some(({ before }) => before.includes("line 10")) ?? false);
   const before = await review.pending(sessionId);
   expect(before[0]?.hunks).toHaveLength(5);
@@ -223,7 +226,10 @@ test("review goes on while a turn runs, and the model is not misled by it", asyn
   play.double.release("go");
   await turn;
   const results = play.events().filter((event) => event.type === "tool_result");
-  expect(results[3]).toMatchObject({ isError: true, text: expect.stringContaining("a.txt has changed since you read it") });
+  expect(results[3]).toMatchObject({
+    isError: true,
+    text: expect.stringContaining("a.txt has changed since you read it"),
+  });
   expect(await play.read("a.txt")).toBe(original.replace("line 30\n", "thirty\n").replace("line 20\n", "twenty\n"));
   expect((await review.hunks(sessionId)).map(({ before }) => before)).toEqual([["line 20"], ["line 30"]]);
 });
@@ -272,4 +278,87 @@ test("a file that the user has deleted has nothing pending", async () => {
   expect(await review.hunks(sessionId)).toHaveLength(5);
   await rm(join(play.root, "a.txt"));
   expect(await review.pending(sessionId)).toEqual([]);
+});
+
+test("over the protocol: typing, changes on disk and reviews are told of", async () => {
+  const folder = await mkdtemp(join(tmpdir(), "hermes-review-"));
+  const root = join(folder, "work");
+  await mkdir(root);
+  const path = join(root, "a.txt");
+  const uri = pathToFileURL(path).href;
+  await writeFile(path, original);
+  await using double = await startModelDouble({ script: editing("a.txt", fiveEdits) });
+  try {
+    const told: methods.ReviewChangedParams[] = [];
+    const watched: string[] = [];
+    let heard = () => {};
+    await using host = await startHost({
+      root,
+      env: {
+        HOME: folder,
+        HERMES_HOME: join(folder, "home"),
+        ANTHROPIC_BASE_URL: double.anthropicBaseUrl,
+        ANTHROPIC_API_KEY: "test-key",
+      },
+      prepare: (connection) => {
+        connection.onNotification(methods.reviewChanged, (params) => {
+          told.push(params);
+          heard();
+        });
+        connection.onRequest("client/registerCapability", ({ registrations }) => {
+          for (const { method } of registrations) watched.push(method);
+        });
+      },
+    });
+    const untilHunks = (...before: (readonly string[])[]) =>
+      new Promise<methods.ReviewChangedParams>((resolve) => {
+        heard = () => {
+          const last = told.at(-1);
+          const hunks = last?.files.flatMap((file) => file.hunks) ?? [];
+          if (last && JSON.stringify(hunks.map((hunk) => hunk.before)) === JSON.stringify(before)) resolve(last);
+        };
+        heard();
+      });
+    const { connection } = host;
+    const { sessionId } = await connection.sendRequest(methods.newSession, {});
+    await connection.sendRequest(methods.promptSession, {
+      sessionId,
+      prompt: [{ type: "text", text: "Edit" }],
+      origin: "panel",
+    });
+    const five = [["line 3"], ["line 10"], ["line 17", "line 18"], [], ["line 33"]];
+    const { files } = await untilHunks(...five);
+    const shadow = files[0]?.shadow;
+    expect(shadow && (await connection.sendRequest(methods.readBlob, { blob: shadow }))).toEqual({ text: original });
+    const [, , , fourth] = files[0]?.hunks ?? [];
+    await connection.sendRequest(methods.reviewSession, { sessionId, action: "keep", uri, hunkId: fourth?.id ?? "" });
+    await untilHunks(...five.toSpliced(3, 1));
+    await expect(
+      connection.sendRequest(methods.reviewSession, { sessionId, action: "keep", uri, hunkId: fourth?.id ?? "" }),
+    ).rejects.toMatchObject({ data: { code: "stale_hunk" } });
+
+    // The user takes the first change back, in an editor.
+    const text = await readFile(path, "utf8");
+    const textDocument = { uri, languageId: "plaintext", version: 1, text };
+    await connection.sendNotification("textDocument/didOpen", { textDocument });
+    await connection.sendNotification("textDocument/didChange", {
+      textDocument: { uri, version: 2 },
+      contentChanges: [{ text: text.replace("three\n", "line 3\n") }],
+    });
+    await untilHunks(["line 10"], ["line 17", "line 18"], ["line 33"]);
+    await connection.sendNotification("textDocument/didClose", { textDocument: { uri } });
+    await untilHunks(["line 3"], ["line 10"], ["line 17", "line 18"], ["line 33"]);
+
+    // Another program writes the file.
+    await writeFile(path, original);
+    await connection.sendNotification("workspace/didChangeWatchedFiles", { changes: [{ uri, type: 2 }] });
+    await untilHunks();
+    await writeFile(path, text);
+    told.length = 0;
+    await connection.sendRequest(methods.loadSession, { sessionId });
+    await untilHunks(["line 3"], ["line 10"], ["line 17", "line 18"], ["line 33"]);
+    expect(watched).toEqual(["workspace/didChangeWatchedFiles"]);
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
 });

@@ -9,6 +9,7 @@ import {
   type CancellationToken,
   CancellationTokenSource,
   createConnection,
+  DidChangeWatchedFilesNotification,
   ErrorCodes,
   type InitializeParams,
   type InitializeResult,
@@ -40,6 +41,8 @@ const coalescer = createCoalescer({
   },
 });
 
+/** Whether the client watches files on request, and has not been asked yet. */
+let canWatch = false;
 let local: Promise<LocalHost> | undefined;
 let options: methods.InitializationOptions = { credentials: {}, settings: {}, trusted: false };
 
@@ -53,6 +56,7 @@ onLog(({ level, message, error }) => {
 
 connection.onInitialize((params: InitializeParams): InitializeResult => {
   options = { ...options, ...(params.initializationOptions as Partial<methods.InitializationOptions> | undefined) };
+  canWatch = params.capabilities.workspace?.didChangeWatchedFiles?.dynamicRegistration === true;
   const folder = params.workspaceFolders?.[0]?.uri;
   const root = folder ? fileURLToPath(folder) : undefined;
   local = createHost(root);
@@ -85,7 +89,10 @@ async function createHost(root: string | undefined): Promise<LocalHost> {
     trusted: () => options.trusted,
     ask,
     onUpdate: coalescer.push,
-    onReview: (sessionId, files) => void connection.sendNotification(methods.reviewChanged, { sessionId, files }),
+    onReview: (sessionId, files) => {
+      void connection.sendNotification(methods.reviewChanged, { sessionId, files });
+      if (files.length > 0) watchFiles();
+    },
     onModelsChanged: (list) => void connection.sendNotification(methods.modelsChanged, list),
     editor: createEditorPort(connection, documents),
     exclude: options.exclude ?? [],
@@ -169,14 +176,23 @@ connection.onNotification(methods.didGrantTrust, () => {
   options = { ...options, trusted: true };
 });
 
-documents.onDidChangeContent(({ document }) => noteChange(document.uri));
-documents.onDidClose(({ document }) => noteChange(document.uri));
-connection.onDidChangeWatchedFiles(({ changes }) => {
-  for (const { uri } of changes) noteChange(uri);
-});
+documents.onDidChangeContent(({ document }) => noteChanges([document.uri]));
+documents.onDidClose(({ document }) => noteChanges([document.uri]));
+connection.onDidChangeWatchedFiles(({ changes }) => noteChanges(changes.map(({ uri }) => uri)));
 
-function noteChange(uri: string): void {
-  local?.then(({ host }) => host.fileChanged(uri)).catch((error: unknown) => connection.console.warn(messageOf(error)));
+function noteChanges(uris: readonly string[]): void {
+  local
+    ?.then(({ host }) => host.filesChanged(uris))
+    .catch((error: unknown) => connection.console.warn(messageOf(error)));
+}
+
+/** Asks to be told of changes on disk, once there is something that they could matter to. */
+function watchFiles(): void {
+  if (!canWatch) return;
+  canWatch = false;
+  connection.client
+    .register(DidChangeWatchedFilesNotification.type, { watchers: [{ globPattern: "**/*" }] })
+    .catch((error: unknown) => connection.console.warn(`Files are not watched: ${messageOf(error)}`));
 }
 
 connection.onDidChangeConfiguration(async ({ settings }) => {

@@ -88,6 +88,11 @@ export class Review {
     if (this.#deps.onChange && !this.#waits) void this.#tellSoon();
   }
 
+  /** Looks at every file again that has something pending, or had. */
+  allChanged(): void {
+    for (const uri of this.#ledger.uris) this.fileChanged(uri);
+  }
+
   /** Looks at every file again and tells what is pending, even if that is what was told last. */
   refresh(): Promise<void> {
     for (const uri of this.#ledger.uris) this.#dirty.add(uri);
