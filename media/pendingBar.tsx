@@ -33,13 +33,11 @@ export function PendingBar({ files, root, page }: PendingBarProps) {
           class="fold"
           aria-expanded={isOpen}
           aria-controls={listId}
-          title="Show the files with changes to keep or undo"
+          title={`Changes in ${where} to keep or undo`}
           onClick={() => setOpen(!isOpen)}
         >
           <Icon name={isOpen ? "chevron-down" : "chevron-right"} />
-          <span class="changes-title">
-            {sum("hunks")} pending in {where}
-          </span>
+          <span class="changes-title">{sum("hunks")} pending</span>
         </button>
         <Counts added={sum("addedLines")} removed={sum("removedLines")} />
         <IconButton

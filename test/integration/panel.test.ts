@@ -287,7 +287,7 @@ describe("a finished turn", () => {
     const added = { ...pending, uri: `${say.root}/src/new.ts`, status: "added", hunks: 1, turnIds: [] } as const;
     return withPanel([session(...changed), { type: "pending", files: [pending, added] }], async (panel) => {
       const bar = panel.page.getByRole("region", { name: "Pending changes" });
-      await bar.getByRole("button", { name: "3 pending in 2 files" }).click();
+      await bar.getByRole("button", { name: "3 pending" }).click();
       await bar.getByRole("button", { name: "Keep parse.ts" }).click();
       await bar.getByRole("button", { name: "Undo new.ts" }).click();
       await bar.getByRole("button", { name: /^parse\.ts src 2 pending/ }).click();

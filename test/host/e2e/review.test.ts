@@ -94,7 +94,7 @@ describe("review by hunk", () => {
       ],
     };
     await withReview("review", script, {}, async (workbench, double) => {
-      const { page, panel, reload, openFile, readFile, screenshot, runCommand } = workbench;
+      const { page, panel, reload, openFile, readFile, screenshot } = workbench;
       await start(workbench);
       await pending(page, 4);
       await double.reached("mid");
@@ -118,9 +118,10 @@ describe("review by hunk", () => {
       await page.locator(".statusbar-item", { hasText: "Ln 55, Col" }).waitFor();
       await buttonAbove(page, 0, "Undo").waitFor();
       await screenshot("fifth");
-      await runCommand("Hermes: Undo This Change");
+      await workbench.runCommand("Hermes: Undo This Change");
       await pending(page, 2);
-      await runCommand("File: Save");
+      await page.locator(".editor-instance .monaco-editor.focused").waitFor();
+      await page.keyboard.press("ControlOrMeta+S");
       await page.locator(".tab.active:not(.dirty)").filter({ hasText: "values.ts" }).waitFor();
       assert.equal(
         await readFile("src/values.ts"),
@@ -132,6 +133,17 @@ describe("review by hunk", () => {
   });
 });
 
+/** The theme is the window's own, so no setting of a test's machine can choose it. */
+async function chooseTheme({ page }: Workbench, title: string): Promise<void> {
+  await page.keyboard.press("ControlOrMeta+KeyK");
+  await page.keyboard.press("ControlOrMeta+KeyT");
+  const input = page.locator(".quick-input-widget input");
+  await input.fill(title);
+  await page.locator(".quick-input-list .monaco-list-row.focused").filter({ hasText: title }).waitFor();
+  await page.keyboard.press("Enter");
+  await input.waitFor({ state: "hidden" });
+}
+
 /** What is painted over the text: the new text of an edit that is being written. */
 function painted(page: Page): Promise<readonly string[]> {
   return page.evaluate(() =>
@@ -140,6 +152,53 @@ function painted(page: Page): Promise<readonly string[]> {
       .filter((content) => content.includes("\n") || content.includes("\\a")),
   );
 }
+
+describe("review by file and of all", () => {
+  it("follows the agent, shows all diffs, keeps a file, and undoes the rest, in a dark theme", async () => {
+    const calls = [
+      edit(5),
+      edit(30, ""),
+      { name: "edit", input: { path: "src/other.ts", old: "other = 1", new: "other = 2" } },
+    ];
+    const script: Script = { steps: [{ say: "Three.", calls }, { say: "All are changed." }] };
+    await withReview("review-dark", script, {}, async (workbench, double) => {
+      const { page, panel, openPanel, openFile, readFile, screenshot } = workbench;
+      await openPanel();
+      await openFile("src/values.ts");
+      await chooseTheme(workbench, "Dark Modern");
+      await panel.getByRole("button", { name: /^Follow/ }).click();
+      await panel.getByRole("button", { name: /^Follow/, pressed: true }).waitFor();
+      await panel.getByRole("textbox").first().fill("Change the values");
+      await panel.getByRole("button", { name: "Send" }).click();
+      await panel.getByRole("button", { name: "Allow for this session" }).click();
+      await panel.getByRole("log").getByText("All are changed.").waitFor();
+      await pending(page, 3);
+      await page.locator(".tab").filter({ hasText: "other.ts" }).waitFor();
+      await openFile("src/values.ts");
+      await buttonAbove(page, 1, "Keep").waitFor();
+      await screenshot("buttons");
+
+      await page.locator(".statusbar-item", { hasText: "3 pending" }).click();
+      await page.locator(".tab.active").filter({ hasText: "Pending changes by Hermes" }).waitFor();
+      await page.locator(".multiDiffEntry .line-insert, .multiDiffEntry .line-delete").first().waitFor();
+      await screenshot("diffs");
+
+      const bar = panel.getByRole("region", { name: "Pending changes" });
+      await bar.getByRole("button", { name: "3 pending" }).click();
+      await screenshot("bar");
+      await bar.getByRole("button", { name: "Keep other.ts" }).click();
+      await pending(page, 2);
+      await bar.getByRole("button", { name: "Undo all pending changes" }).click();
+      await page.locator(".monaco-dialog-box").getByRole("button", { name: "Undo All" }).click();
+      await pending(page, 0);
+      await bar.waitFor({ state: "detached" });
+      assert.equal(await page.locator(".tab.dirty").count(), 0, "what was saved before is saved");
+      assert.equal(await readFile("src/values.ts"), before);
+      assert.equal(await readFile("src/other.ts"), "export const other = 2;\n");
+      double.assertClean();
+    });
+  });
+});
 
 describe("an edit that is being written", () => {
   for (const [theme, title] of Object.entries({ light: "Light Modern", dark: "Dark Modern" })) {
@@ -150,21 +209,20 @@ describe("an edit that is being written", () => {
           { say: "It was refused." },
         ],
       };
-      const settings = { "workbench.colorTheme": title };
-      await withReview(`preview-${theme}`, script, settings, async (workbench, double) => {
+      await withReview(`preview-${theme}`, script, {}, async (workbench, double) => {
         const { page, panel, openPanel, openFile, readFile, screenshot } = workbench;
         await openPanel();
         await openFile("src/values.ts");
+        await chooseTheme(workbench, title);
         await page.keyboard.press("ControlOrMeta+End");
         await panel.getByRole("textbox").first().fill("Change the values");
         await panel.getByRole("button", { name: "Send" }).click();
         await double.reached("mid");
-        const shown = page.waitForFunction(() =>
+        await page.waitForFunction(() =>
           [...document.querySelectorAll(".view-line span")].some((span) =>
             getComputedStyle(span, "::after").content.includes("second line"),
           ),
         );
-        await shown;
         await screenshot("written");
         assert.equal((await painted(page)).length, 1);
         assert.equal(await page.locator(".tab.dirty").count(), 0, "the document is untouched");
