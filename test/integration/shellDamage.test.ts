@@ -20,7 +20,7 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import type { PermissionRequest } from "../../server/src/protocol/types.ts";
+import type { PendingFile, PermissionRequest } from "../../server/src/protocol/types.ts";
 import { createFakeEditor } from "../support/fakeEditor.ts";
 import { type PlayOptions, startPlay } from "../support/play.ts";
 
@@ -336,4 +336,48 @@ test("unsaved text is left alone: the file under it is a conflict when it is not
   expect(files.map(({ outcome }) => outcome)).toEqual(["conflict"]);
   expect(editor.openDocument(uri)?.text).toBe("mine, unsaved\n");
   expect(editor.isDirty(uri)).toBe(true);
+});
+
+test("what the user saves while a command runs stays the user's", async () => {
+  const editor = createFakeEditor();
+  const command = "echo ready; until [ -e .git/go ]; do sleep 0.02; done; rm b.txt";
+  const { play } = await startShell(command, { files: { "a.txt": "a\n", "b.txt": "b\n" }, host: { editor } });
+  await using _ = play;
+  git(play.root, "init", "-q");
+  const uri = pathToFileURL(join(play.root, "a.txt")).href;
+  editor.open(uri);
+  const turn = play.prompt("Go.");
+  await play.until((update) => update.type === "tool_output_delta");
+  editor.type(uri, "a, typed\n");
+  await editor.save(uri, editor.openDocument(uri)?.version ?? 0);
+  writeFileSync(join(play.root, ".git/go"), "");
+  const { sessionId, turnId } = await turn;
+  expect(play.events().flatMap((event) => (event.type === "notice" ? [event.message] : []))).toEqual([
+    expect.stringMatching(/^You saved these files while a command ran, .*a\.txt\.$/),
+  ]);
+  const { files } = await play.local.host.undo({ sessionId, turnId });
+  expect(files.map(({ outcome }) => outcome)).toEqual(["restored"]);
+  expect([await play.read("a.txt"), await play.read("b.txt")]).toEqual(["a, typed\n", "b\n"]);
+});
+
+test("what a command changed is pending and reviewed like any edit, binary files as a whole", async () => {
+  const told: (readonly PendingFile[])[] = [];
+  const { play } = await startShell("sed -i s/two/TWO/ a.txt; rm c.bin; echo new > d.txt", {
+    files: { "a.txt": "one\ntwo\n", "c.bin": Uint8Array.from([1, 0, 2]) },
+    host: { onReview: (_, files) => void told.push(files) },
+  });
+  await using _ = play;
+  git(play.root, "init", "-q");
+  const before = stateOf(play.root);
+  const { sessionId, turnId } = await play.prompt("Go.");
+  await play.local.host.refreshReview(sessionId);
+  expect(told.at(-1)?.map(({ uri, status, hunks }) => [uri.split("/").at(-1), status, hunks.length])).toEqual([
+    ["a.txt", "modified", 1],
+    ["c.bin", "deleted", 1],
+    ["d.txt", "added", 1],
+  ]);
+  await play.local.host.undo({ sessionId, turnId });
+  expect(stateOf(play.root)).toEqual(before);
+  await play.local.host.refreshReview(sessionId);
+  expect(told.at(-1)).toEqual([]);
 });

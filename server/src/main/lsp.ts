@@ -65,7 +65,7 @@ connection.onInitialize((params: InitializeParams): InitializeResult => {
   return {
     serverInfo: { name: "hermes", version },
     capabilities: {
-      textDocumentSync: { openClose: true, change: TextDocumentSyncKind.Incremental, save: false },
+      textDocumentSync: { openClose: true, change: TextDocumentSyncKind.Incremental, save: true },
       codeActionProvider: { codeActionKinds: [...codeActionKinds] },
       executeCommandProvider: { commands: [methods.runTaskCommand], workDoneProgress: true },
       workspace: { workspaceFolders: { supported: true } },

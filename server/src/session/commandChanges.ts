@@ -62,15 +62,21 @@ async function record({ append, turnId, callId }: CommandChangeDeps, snapshot: C
     );
     return;
   }
-  const { changes, lost } = found;
+  const { changes, lost, saved = [] } = found;
   if (changes.length > 0) {
     await append(...changes.map((change) => ({ type: "file_changed", turnId, callId, change }) as const));
   }
+  if (saved.length > 0) {
+    await append(
+      warning(
+        `You saved these files while a command ran, so undoing this turn leaves them as they are: ${some(saved)}.`,
+      ),
+    );
+  }
   if (lost.length === 0) return;
-  const some = lost.slice(0, 5).join(", ") + (lost.length > 5 ? ` and ${lost.length - 5} more` : "");
   await append(
     warning(
-      `Undoing this turn does not bring back what the command changed here, as there was no before-image: ${some}.`,
+      `Undoing this turn does not bring back what the command changed here, as there was no before-image: ${some(lost)}.`,
     ),
   );
 }
@@ -82,6 +88,10 @@ async function look(snapshot: ChangeSnapshot): Promise<FoundChanges | undefined>
     log("error", "What a command changed could not be found out", error);
     return undefined;
   }
+}
+
+function some(paths: readonly string[]): string {
+  return paths.slice(0, 5).join(", ") + (paths.length > 5 ? ` and ${paths.length - 5} more` : "");
 }
 
 function warning(message: string): SessionEventBody {

@@ -129,6 +129,8 @@ export interface FoundChanges {
   readonly changes: readonly FileChange[];
   /** Paths of changed files whose former bytes are not known. */
   readonly lost: readonly string[];
+  /** Paths of changed files that were saved in the editor meanwhile: theirs is the change, so it is not among `changes`. */
+  readonly saved?: readonly string[];
 }
 
 /** The state before a command. */
