@@ -12,6 +12,7 @@ import { createFakeEditor } from "../support/fakeEditor.ts";
 import { type Script, startModelDouble } from "../support/modelDouble.ts";
 import { type Play, type PlayOptions, startPlay } from "../support/play.ts";
 import { startHost } from "../support/processes.ts";
+import { seeded } from "../unit/workspace/seeded.ts";
 
 const lines = (from: number, to: number) =>
   Array.from({ length: to - from + 1 }, (_, index) => `line ${from + index}\n`).join("");
@@ -232,6 +233,68 @@ test("review goes on while a turn runs, and the model is not misled by it", asyn
   });
   expect(await play.read("a.txt")).toBe(original.replace("line 30\n", "thirty\n").replace("line 20\n", "twenty\n"));
   expect((await review.hunks(sessionId)).map(({ before }) => before)).toEqual([["line 20"], ["line 30"]]);
+});
+
+test("an agent, a typist and a reviewer at once: each line is as its last writer left it", async () => {
+  const long = lines(1, 200);
+  const steps = Array.from({ length: 6 }, (_, step) => ({
+    calls: Array.from({ length: 5 }, (_, call) => {
+      const line = 3 + 6 * (step * 5 + call);
+      return { name: "edit", input: { path: "a.txt", old: `line ${line}\n`, new: `edited ${line}\n` } };
+    }),
+  }));
+  const editor = createFakeEditor();
+  await using review = await startReview({
+    script: {
+      steps: [{ calls: [{ name: "read", input: { files: [{ path: "a.txt" }] } }] }, ...steps, { say: "Done." }],
+    },
+    files: { "a.txt": long },
+    host: { editor },
+  });
+  const { play } = review;
+  const uri = uriOf(play, "a.txt");
+  editor.open(uri);
+  const random = seeded(7);
+  const typed: string[] = [];
+  editor.beforeEdit = () => {
+    if (typed.length === 12 || random.below(2) === 0) return;
+    const line = 6 * (1 + typed.length);
+    typed.push(`line ${line}\n`);
+    editor.type(uri, (editor.openDocument(uri)?.text ?? "").replace(`line ${line}\n`, `line ${line}\nmine ${line}\n`));
+  };
+  const { sessionId } = await play.local.host.newSession({});
+  const kept = new Set<string>();
+  let isRunning = true;
+  const turn = play.prompt("Edit", { sessionId }).finally(() => {
+    isRunning = false;
+  });
+  while (isRunning) {
+    const hunks = await review.hunks(sessionId);
+    const hunk = hunks[random.below(Math.max(1, hunks.length))];
+    if (!hunk) {
+      await new Promise((resolve) => setImmediate(resolve));
+      continue;
+    }
+    const action: "keep" | "undo" = random.below(2) === 0 ? "keep" : "undo";
+    const done = await play.local.host
+      .review({ sessionId, action, uri, hunkId: hunk.id }, signal)
+      .catch(() => undefined);
+    if (done?.files[0]?.outcome === "unchanged") kept.add(hunk.before[0] ?? "");
+  }
+  expect(await turn).toMatchObject({ stopReason: "end_turn" });
+  // An edit is given up when the file has changed under it four times in a row.
+  const outcomes = play.events().filter((event) => event.type === "tool_result");
+  expect(outcomes.filter(({ isError }) => !isError).length).toBeGreaterThan(20);
+  await play.local.host.review({ sessionId, action: "undo" }, signal);
+  expect(await review.pending(sessionId)).toEqual([]);
+  const expected = typed.reduce((text, line) => text.replace(line, line + line.replace("line", "mine")), long);
+  const withKept = [...kept].reduce(
+    (text, line) => text.replace(`${line}\n`, `${line.replace("line", "edited")}\n`),
+    expected,
+  );
+  expect(editor.openDocument(uri)?.text).toBe(withKept);
+  expect(typed.length).toBeGreaterThan(0);
+  expect(kept.size).toBeGreaterThan(0);
 });
 
 test("undoing a turn takes its hunks off the list and leaves another turn's", async () => {

@@ -13,6 +13,7 @@ import type { BlobId, PendingFile, PendingHunk, SessionEvent, TurnId } from "../
 import type { SessionStore } from "../storage/store.ts";
 import {
   agentChanged,
+  type HunkLines,
   hunksOf,
   isSettled,
   keepHunks,
@@ -44,6 +45,7 @@ export type FileView =
   | {
       readonly kind: "text";
       readonly pending: PendingText<TurnId>;
+      readonly lines: readonly HunkLines[];
       readonly ids: readonly string[];
       readonly modes: ReviewedModes;
     }
@@ -146,7 +148,9 @@ export class EditLedger {
     if (state.kind === "bytes") return viewOfBytes(state, present, modes);
     if (isSettled(state.pending) || present.kind === "not text") return undefined;
     const pending = withoutAuthors(userChanged(state.pending, present.text), entry.undone);
-    return isSettled(pending) ? undefined : { kind: "text", pending, ids: idsOf(pending), modes };
+    if (isSettled(pending)) return undefined;
+    const lines = linesOfHunks(pending);
+    return { kind: "text", pending, lines, ids: idsOf(lines), modes };
   }
 
   /** True when nothing would be pending in the file whatever its text is. Says `false` when it is not known yet. */
@@ -165,8 +169,7 @@ export class EditLedger {
       const status = statusOf(view.shadow, view.text);
       return { uri, status, hunks: [hunk], addedLines: 0, removedLines: 0, shadow: view.shadow };
     }
-    const { pending, ids } = view;
-    const lines = linesOfHunks(pending);
+    const { pending, lines, ids } = view;
     const hunks = hunksOf(pending);
     return {
       uri,
@@ -277,7 +280,7 @@ export class EditLedger {
     }
     const known = state?.kind === "text" ? state.pending : settled<TurnId>(before.text);
     const pending = withoutAuthors(userChanged(known, before.text), undone);
-    const ids = idsOf(pending);
+    const ids = idsOf(linesOfHunks(pending));
     const chosen = new Set(review.hunkIds.map((id) => ids.indexOf(id)));
     const reviewed = review.action === "keep" ? keepHunks(pending, chosen) : undoHunks(pending, chosen);
     const isAsStored = reviewed.shadow === shadow.text && reviewed.text === text.text;
@@ -337,9 +340,9 @@ export function blobIdOf(text: string): BlobId {
 }
 
 /** Digests of each hunk's own lines, and of its place among equal ones: other hunks may change, and an id stays. */
-function idsOf(pending: PendingText<TurnId>): readonly string[] {
+function idsOf(lines: readonly HunkLines[]): readonly string[] {
   const seen = new Map<string, number>();
-  return linesOfHunks(pending).map(({ before, after }) => {
+  return lines.map(({ before, after }) => {
     const digest = createHash("sha256")
       .update(`${before.length}\n${before.join("\n")}\n${after.join("\n")}`)
       .digest("hex");
