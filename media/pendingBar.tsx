@@ -88,7 +88,9 @@ function PendingRow(props: { readonly file: PendingSummary; readonly path: strin
         <span class="changed-name">
           {name} <span class="muted">{folder.replace(/\/$/, "")}</span>
         </span>
-        <span class="muted">{file.hunks} pending</span>
+        <span class="muted" title={`${file.hunks} pending`}>
+          {file.hunks}
+        </span>
         <Counts added={file.addedLines} removed={file.removedLines} />
       </button>
       <IconButton icon="check" label={`Keep ${name}`} onClick={() => decide("keep")} />

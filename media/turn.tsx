@@ -204,7 +204,7 @@ function Changes({ turn, canUndo, pendingIn, root, page }: TurnProps) {
   return (
     <section class="changes" aria-label="Changed files">
       <header>
-        <span class="changes-title">{files.length === 1 ? "1 file changed" : `${files.length} files changed`}</span>
+        <span class="changes-title">{files.length === 1 ? "1 file" : `${files.length} files`}</span>
         <Counts added={sum("addedLines")} removed={sum("removedLines")} />
         <IconButton
           icon="diff-multiple"

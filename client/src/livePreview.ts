@@ -9,7 +9,6 @@ import {
   type DecorationOptions,
   type Disposable,
   Range,
-  TabInputTextDiff,
   type TextDocument,
   type TextEditor,
   TextEditorRevealType,
@@ -21,6 +20,7 @@ import {
 import type { ToPanel } from "../../server/src/protocol/panel.ts";
 import { type Draft, Drafts } from "./drafts.ts";
 import { findLines, type Lines, previewCss } from "./previewText.ts";
+import { isPlainEditor } from "./reviewDecorations.ts";
 
 /** Milliseconds between two drawings: about two display frames. */
 const drawEveryMs = 32;
@@ -113,7 +113,7 @@ export class LivePreview implements Disposable {
   }
 
   #paint(editor: TextEditor, drafts: readonly Draft[]): void {
-    if (isDiff(editor)) return;
+    if (!isPlainEditor(editor)) return;
     const removed: Range[] = [];
     const growing: DecorationOptions[] = [];
     for (const draft of drafts) {
@@ -177,11 +177,6 @@ export class LivePreview implements Disposable {
 function addressesOf(path: string): readonly string[] {
   if (/^([a-z]:)?[\\/]/i.test(path)) return [Uri.file(path).toString()];
   return (workspace.workspaceFolders ?? []).map(({ uri }) => Uri.joinPath(uri, path).toString());
-}
-
-function isDiff({ viewColumn }: TextEditor): boolean {
-  const group = window.tabGroups.all.find((candidate) => candidate.viewColumn === viewColumn);
-  return group?.activeTab?.input instanceof TabInputTextDiff;
 }
 
 function box(draft: Draft, range: Range, below: boolean): DecorationOptions {

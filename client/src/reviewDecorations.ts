@@ -15,7 +15,7 @@ import {
   MarkdownString,
   OverviewRulerLane,
   Range,
-  TabInputTextDiff,
+  TabInputText,
   type TextDocument,
   type TextEditor,
   ThemeColor,
@@ -51,6 +51,7 @@ export class ReviewDecorations implements CodeLensProvider, Disposable {
     this.#subscriptions = [
       languages.registerCodeLensProvider([{ scheme: "file" }, { scheme: "untitled" }], this),
       window.onDidChangeVisibleTextEditors(() => this.#draw()),
+      window.tabGroups.onDidChangeTabs(() => this.#draw()),
     ];
   }
 
@@ -76,8 +77,7 @@ export class ReviewDecorations implements CodeLensProvider, Disposable {
 
   #drawIn(editor: TextEditor): void {
     const { document } = editor;
-    // A diff editor has colours of its own for the same lines.
-    const hunks = isDiff(editor) ? [] : this.#review.hunksAt(document.uri.toString()).slice(0, hunkLimit);
+    const hunks = isPlainEditor(editor) ? this.#review.hunksAt(document.uri.toString()).slice(0, hunkLimit) : [];
     const changed = hunks.filter(({ hunk }) => hunk.lineCount > 0);
     const removed = hunks.filter(({ hunk }) => hunk.lineCount === 0);
     const isPastEnd = ({ hunk }: SessionHunk) => hunk.fromLine > document.lineCount;
@@ -162,7 +162,8 @@ function lensesOf(pending: SessionHunk, document: TextDocument): CodeLens[] {
   ];
 }
 
-function isDiff({ viewColumn }: TextEditor): boolean {
+/** Whether an editor is one of its own: a diff has colours for the same lines, and no room for ours. */
+export function isPlainEditor({ viewColumn }: TextEditor): boolean {
   const group = window.tabGroups.all.find((candidate) => candidate.viewColumn === viewColumn);
-  return group?.activeTab?.input instanceof TabInputTextDiff;
+  return group?.activeTab?.input instanceof TabInputText;
 }
