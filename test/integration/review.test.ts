@@ -297,6 +297,40 @@ test("an agent, a typist and a reviewer at once: each line is as its last writer
   expect(kept.size).toBeGreaterThan(0);
 });
 
+test("what a command changed is reviewed like any edit", async () => {
+  const image = new Uint8Array([137, 80, 78, 71, 0, 1, 2, 3]);
+  const command =
+    "sed -i 's/line 20$/twenty/' a.txt && echo more > made.txt && rm gone.txt && printf '\\000x' > logo.png";
+  await using review = await startReview({
+    script: {
+      steps: [
+        { calls: [{ name: "read", input: { files: [{ path: "a.txt" }] } }] },
+        { calls: [{ name: "edit", input: { path: "a.txt", old: "line 3\n", new: "three\n" } }] },
+        { calls: [{ name: "shell", input: { command } }] },
+        { say: "Done." },
+      ],
+    },
+    files: { "a.txt": original, "gone.txt": "here\n", "logo.png": image },
+  });
+  const { play } = review;
+  const { sessionId } = await play.prompt("Edit");
+  const files = await review.pending(sessionId);
+  const names = files.map(({ uri, status, hunks }) => [uri.slice(uri.lastIndexOf("/") + 1), status, hunks.length]);
+  expect(names.sort()).toEqual([
+    ["a.txt", "modified", 2],
+    ["gone.txt", "deleted", 1],
+    ["logo.png", "modified", 1],
+    ["made.txt", "added", 1],
+  ]);
+  const { files: outcomes } = await play.local.host.review({ sessionId, action: "undo" }, signal);
+  expect(outcomes.map(({ outcome }) => outcome)).toEqual(Array(4).fill("restored"));
+  expect(await play.read("a.txt")).toBe(original);
+  expect(await play.read("gone.txt")).toBe("here\n");
+  expect(existsSync(join(play.root, "made.txt"))).toBe(false);
+  expect(new Uint8Array(await readFile(join(play.root, "logo.png")))).toEqual(image);
+  expect(await review.pending(sessionId)).toEqual([]);
+});
+
 test("undoing a turn takes its hunks off the list and leaves another turn's", async () => {
   await using review = await startReview({
     script: {
