@@ -20,6 +20,8 @@ export function IconButton(props: {
   readonly onClick: () => void;
   readonly disabled?: boolean;
   readonly class?: string;
+  /** For a button that stays on or off. */
+  readonly pressed?: boolean;
 }) {
   const { icon, label, onClick, disabled = false } = props;
   return (
@@ -28,6 +30,7 @@ export function IconButton(props: {
       class={`icon-button codicon codicon-${icon} ${props.class ?? ""}`}
       title={label}
       aria-label={label}
+      {...(props.pressed === undefined ? {} : { "aria-pressed": props.pressed })}
       disabled={disabled}
       onClick={onClick}
     />
@@ -50,6 +53,15 @@ export function Button(props: {
     >
       {props.children}
     </button>
+  );
+}
+
+/** How many lines came and went. */
+export function Counts({ added, removed }: { readonly added: number; readonly removed: number }) {
+  return (
+    <span class="counts" role="img" aria-label={`${added} lines added, ${removed} removed`}>
+      <span class="added">+{added}</span> <span class="removed">−{removed}</span>
+    </span>
   );
 }
 

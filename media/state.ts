@@ -4,7 +4,7 @@
  * Not here: drawing. Easily got wrong: a delta may only touch the block it belongs to, so that everything else keeps its
  * identity and is not drawn again; and a delta of a block that is already complete is old news and changes nothing.
  */
-import type { HostState, PanelAction, ReferenceChip, ToPanel } from "../server/src/protocol/panel.ts";
+import type { HostState, PanelAction, PendingSummary, ReferenceChip, ToPanel } from "../server/src/protocol/panel.ts";
 import type {
   Failure,
   ModelChoice,
@@ -36,6 +36,10 @@ export interface PanelState {
   readonly selected: string;
   readonly chips: readonly ReferenceChip[];
   readonly session: SessionView;
+  /** Files with pending hunks, of all sessions. */
+  readonly pending: readonly PendingSummary[];
+  /** Whether files are shown in the editor as they are edited. */
+  readonly follow: boolean;
   /** The list of sessions, while it is shown. */
   readonly list: { readonly query: string; readonly sessions: readonly SessionSummary[] | undefined } | undefined;
   readonly notice: string | undefined;
@@ -70,6 +74,8 @@ export const initialState: PanelState = {
   selected: "",
   chips: [],
   session: noSession,
+  pending: [],
+  follow: false,
   list: undefined,
   notice: undefined,
   failed: undefined,
@@ -100,6 +106,10 @@ export function reduce(state: PanelState, message: ToPanel | PageAction): PanelS
         : state;
     case "references":
       return { ...state, chips: message.chips };
+    case "pending":
+      return { ...state, pending: message.files };
+    case "follow":
+      return { ...state, follow: message.on };
     case "failed":
       return {
         ...state,
@@ -130,6 +140,11 @@ export function reduce(state: PanelState, message: ToPanel | PageAction): PanelS
 /** Whether a turn runs in the session on screen, or is about to. */
 export function isRunning({ session, sending }: PanelState): boolean {
   return sending !== undefined || (session.current !== undefined && session.current.end === undefined);
+}
+
+/** The files with pending hunks of the session on screen. */
+export function pendingFiles({ session, pending }: PanelState): readonly PendingSummary[] {
+  return pending.filter(({ sessionId }) => sessionId === session.sessionId);
 }
 
 /** The model that the next prompt uses. */

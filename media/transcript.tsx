@@ -7,7 +7,7 @@
 import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import type { Page } from "./page.ts";
 import { Button, Icon, IconButton } from "./parts.tsx";
-import { isRunning, type PanelState, turnsOf } from "./state.ts";
+import { isRunning, type PanelState, pendingFiles, turnsOf } from "./state.ts";
 import { Turn } from "./turn.tsx";
 import type { TurnView } from "./turnState.ts";
 
@@ -41,6 +41,7 @@ export function Transcript({ state, page }: { readonly state: PanelState; readon
     setAway(!follows.current);
   };
   const turns = turnsOf(state.session);
+  const pending = new Set(pendingFiles(state).flatMap(({ turnIds }) => turnIds));
   const { from, skipped, hidden } = visible(turns, limit);
   return (
     <div class="transcript-frame">
@@ -57,6 +58,7 @@ export function Transcript({ state, page }: { readonly state: PanelState; readon
             skip={index === 0 ? skipped : 0}
             isLast={turn === state.session.current}
             canUndo={!isRunning(state)}
+            pendingIn={pending.has(turn.turnId) ? state.session.sessionId : undefined}
             models={state.models}
             root={state.workspace?.root}
             page={page}

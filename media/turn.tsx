@@ -6,10 +6,10 @@
  */
 
 import { useState } from "preact/hooks";
-import type { FileChange, ModelChoice, UndoneFile } from "../server/src/protocol/types.ts";
+import type { FileChange, ModelChoice, SessionId, UndoneFile } from "../server/src/protocol/types.ts";
 import { count, dollars, duration, relativePath, splitPath } from "./format.ts";
 import type { Page } from "./page.ts";
-import { Button, Icon, IconButton, Markdown, memo, useNow } from "./parts.tsx";
+import { Button, Counts, Icon, IconButton, Markdown, memo, useNow } from "./parts.tsx";
 import { DraftCard, ToolCard } from "./toolCard.tsx";
 import { type Block, changedFiles, type OpenBlock, type Retry, type TurnView } from "./turnState.ts";
 
@@ -19,6 +19,8 @@ interface TurnProps {
   readonly skip: number;
   readonly isLast: boolean;
   readonly canUndo: boolean;
+  /** The session, while something that this turn changed is pending. */
+  readonly pendingIn: SessionId | undefined;
   readonly models: readonly ModelChoice[];
   readonly root: string | undefined;
   readonly page: Page;
@@ -194,7 +196,7 @@ const undoWords: { readonly [outcome in UndoneFile["outcome"]]: string } = {
   unchanged: "unchanged",
 };
 
-function Changes({ turn, canUndo, root, page }: TurnProps) {
+function Changes({ turn, canUndo, pendingIn, root, page }: TurnProps) {
   const files = changedFiles(turn.changes);
   if (files.length === 0) return null;
   const sum = (name: "addedLines" | "removedLines") => files.reduce((total, file) => total + file[name], 0);
@@ -202,13 +204,20 @@ function Changes({ turn, canUndo, root, page }: TurnProps) {
   return (
     <section class="changes" aria-label="Changed files">
       <header>
-        <span class="changes-title">{files.length === 1 ? "1 file changed" : `${files.length} files changed`}</span>
+        <span class="changes-title">{files.length === 1 ? "1 file" : `${files.length} files`}</span>
         <Counts added={sum("addedLines")} removed={sum("removedLines")} />
         <IconButton
           icon="diff-multiple"
           label="Open all diffs"
           onClick={() => page.post({ type: "open_all_diffs", changes: files })}
         />
+        {pendingIn === undefined || undone ? null : (
+          <IconButton
+            icon="check"
+            label="Keep what is pending of this turn"
+            onClick={() => page.post({ type: "review", action: "keep", sessionId: pendingIn, turnId: turn.turnId })}
+          />
+        )}
         {undone || !turn.end ? null : (
           <button
             type="button"
@@ -276,14 +285,6 @@ function UndoSummary({ files }: { readonly files: readonly UndoneFile[] }) {
         ? "Undone, except where you have changed the same lines since. Open the diff to decide."
         : "Undone."}
     </p>
-  );
-}
-
-function Counts({ added, removed }: { readonly added: number; readonly removed: number }) {
-  return (
-    <span class="counts" role="img" aria-label={`${added} lines added, ${removed} removed`}>
-      <span class="added">+{added}</span> <span class="removed">−{removed}</span>
-    </span>
   );
 }
 

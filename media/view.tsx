@@ -8,9 +8,10 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import type { PanelAction, ToPanel } from "../server/src/protocol/panel.ts";
 import type { Page } from "./page.ts";
 import { Button, Icon, IconButton } from "./parts.tsx";
+import { PendingBar } from "./pendingBar.tsx";
 import { PromptBox } from "./promptBox.tsx";
 import { SessionList } from "./sessionList.tsx";
-import { isRunning, type PageAction, type PanelState, selectedModel, turnsOf } from "./state.ts";
+import { isRunning, type PageAction, type PanelState, pendingFiles, selectedModel, turnsOf } from "./state.ts";
 import { Transcript } from "./transcript.tsx";
 
 /** What every view is given. */
@@ -58,6 +59,7 @@ export function App(props: ViewProps) {
       ) : (
         <Transcript state={state} page={page} />
       )}
+      {state.list ? null : <PendingBar files={pendingFiles(state)} root={state.workspace?.root} page={page} />}
       <PromptBox state={state} page={page} draft={draft} onDraft={write} onSend={send} />
     </div>
   );
@@ -74,6 +76,13 @@ function Header({ state, page, dispatch }: ViewProps) {
           Recording
         </span>
       ) : null}
+      <IconButton
+        icon="eye"
+        label="Follow: show files as they are edited"
+        class={state.follow ? "checked" : ""}
+        pressed={state.follow}
+        onClick={() => page.post({ type: "follow", on: !state.follow })}
+      />
       <IconButton
         icon="history"
         label={state.list ? "Close the list of sessions" : "Sessions"}

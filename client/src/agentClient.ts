@@ -21,8 +21,10 @@ import {
   type ListModelsResult,
   modelsChanged,
   type PermissionResult,
+  type ReviewChangedParams,
   requestPermission,
   revealSession,
+  reviewChanged,
   type SaveDocumentParams,
   type SaveDocumentResult,
   saveDocument,
@@ -56,6 +58,7 @@ export class AgentClient implements Disposable {
   readonly #status = new EventEmitter<HostStatus>();
   readonly #updates = new EventEmitter<UpdateParams>();
   readonly #models = new EventEmitter<ListModelsResult>();
+  readonly #reviews = new EventEmitter<ReviewChangedParams>();
   readonly #reveals = new EventEmitter<SessionId>();
   readonly #restarts = new EventEmitter<void>();
   readonly #trust: Disposable;
@@ -71,6 +74,8 @@ export class AgentClient implements Disposable {
   readonly onDidUpdate: Event<UpdateParams> = this.#updates.event;
   /** The models that can be used, or the selected one, changed. */
   readonly onDidChangeModels: Event<ListModelsResult> = this.#models.event;
+  /** Something else is pending in a session. */
+  readonly onDidChangeReview: Event<ReviewChangedParams> = this.#reviews.event;
   /** The host asks to show a session. */
   readonly onDidReveal: Event<SessionId> = this.#reveals.event;
   /** The host stopped by itself and runs again. */
@@ -121,7 +126,8 @@ export class AgentClient implements Disposable {
   dispose(): void {
     this.#disposed = true;
     this.#trust.dispose();
-    for (const emitter of [this.#status, this.#updates, this.#models, this.#reveals, this.#restarts]) emitter.dispose();
+    const emitters = [this.#status, this.#updates, this.#models, this.#reviews, this.#reveals, this.#restarts];
+    for (const emitter of emitters) emitter.dispose();
     this.#client?.dispose(2000).catch((error: unknown) => this.#deps.log.warn(`The host did not end well: ${error}`));
   }
 
@@ -192,6 +198,7 @@ export class AgentClient implements Disposable {
     });
     client.onNotification(sessionUpdate, (params) => this.#updates.fire(params));
     client.onNotification(modelsChanged, (list) => this.#models.fire(list));
+    client.onNotification(reviewChanged, (params) => this.#reviews.fire(params));
     client.onNotification(revealSession, ({ sessionId }) => this.#reveals.fire(sessionId));
     client.onRequest(requestPermission, this.#deps.requestPermission);
     client.onRequest(saveDocument, this.#deps.saveDocument);

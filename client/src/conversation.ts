@@ -289,13 +289,15 @@ function actionOf(code: string): PanelAction | undefined {
   return code === "internal" ? "show_log" : undefined;
 }
 
-function codeOf(error: unknown): string {
+/** The stable word of a failure that the host told; `internal` where it has none. */
+export function codeOf(error: unknown): string {
   const data: unknown = error instanceof Error && "data" in error ? error.data : undefined;
   const code: unknown = typeof data === "object" && data !== null && "code" in data ? data.code : undefined;
   return typeof code === "string" ? code : "internal";
 }
 
-function messageOf(error: unknown): string {
+/** What a failure says. */
+export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 

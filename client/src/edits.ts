@@ -7,6 +7,8 @@
 import {
   type CancellationToken,
   commands,
+  type Disposable,
+  EventEmitter,
   Range,
   type TextDocumentContentProvider,
   Uri,
@@ -16,6 +18,7 @@ import {
 import { readBlob, type SaveDocumentParams, type SaveDocumentResult } from "../../server/src/protocol/methods.ts";
 import type { BlobId, FileChange } from "../../server/src/protocol/types.ts";
 import type { AgentClient } from "./agentClient.ts";
+import type { Review, SessionFile } from "./review.ts";
 
 /** The scheme of texts from before a turn. */
 export const beforeScheme = "hermes-before";
@@ -26,6 +29,75 @@ export function createBeforeTexts(agent: Pick<AgentClient, "request">): TextDocu
     provideTextDocumentContent: async ({ query }: Uri, token: CancellationToken) =>
       query === "" ? "" : (await agent.request(readBlob, { blob: toBlobId(query) }, token)).text,
   };
+}
+
+/** The scheme of the texts without what is pending. */
+export const shadowScheme = "hermes-shadow";
+
+/**
+ * Provides the texts of files without what is pending in a session. Their addresses stay the same while hunks are kept
+ * and undone, so that an open diff follows; a file in which nothing is pending any more equals its present text.
+ */
+export class ShadowTexts implements TextDocumentContentProvider, Disposable {
+  readonly #agent: Pick<AgentClient, "request">;
+  readonly #review: Review;
+  readonly #changes = new EventEmitter<Uri>();
+  /** The open texts, by address, with the blob that each showed last. */
+  readonly #open = new Map<string, BlobId | null | undefined>();
+
+  /** A text is another one now. */
+  readonly onDidChange = this.#changes.event;
+
+  constructor(agent: Pick<AgentClient, "request">, review: Review) {
+    this.#agent = agent;
+    this.#review = review;
+  }
+
+  async provideTextDocumentContent(uri: Uri, token: CancellationToken): Promise<string> {
+    const blob = this.#blobOf(uri);
+    this.#open.set(uri.toString(), blob);
+    if (blob === null) return "";
+    if (blob !== undefined) return (await this.#agent.request(readBlob, { blob }, token)).text;
+    return workspace.openTextDocument(Uri.file(uri.path)).then(
+      (document) => document.getText(),
+      () => "",
+    );
+  }
+
+  /** Something else is pending: tells VS Code which of the open texts are others now. */
+  refresh(): void {
+    for (const [address, shown] of this.#open) {
+      const uri = Uri.parse(address);
+      if (!workspace.textDocuments.some((document) => document.uri.toString() === address)) this.#open.delete(address);
+      else if (this.#blobOf(uri) !== shown) this.#changes.fire(uri);
+    }
+  }
+
+  dispose(): void {
+    this.#changes.dispose();
+  }
+
+  #blobOf({ path, query }: Uri): BlobId | null | undefined {
+    const files = this.#review.filesAt(Uri.file(path).toString());
+    return files.find(({ sessionId }) => sessionId === query)?.file.shadow;
+  }
+}
+
+/** Opens the diff of a file: its text without what is pending against the file. */
+export async function openPendingDiff(pending: SessionFile): Promise<void> {
+  const { left, right, uri } = sidesOf(pending);
+  const title = `${nameOf(uri)} (pending changes by Hermes)`;
+  await commands.executeCommand("vscode.diff", left, right, title, { preview: true });
+}
+
+/** Opens the diffs of all pending files in one editor. */
+export async function openAllPending(files: readonly SessionFile[]): Promise<void> {
+  const resources = files.map((pending) => {
+    const { left, right, uri } = sidesOf(pending);
+    const { status } = pending.file;
+    return [uri, status === "added" ? undefined : left, status === "deleted" ? undefined : right] as const;
+  });
+  await commands.executeCommand("vscode.changes", "Pending changes by Hermes", resources);
 }
 
 /** Opens the diff of one file: its text from before against the file. */
@@ -87,6 +159,12 @@ async function find(path: string): Promise<Uri | undefined> {
     if (exists) return uri;
   }
   return undefined;
+}
+
+function sidesOf({ sessionId, file }: SessionFile) {
+  const uri = Uri.parse(file.uri);
+  const left = Uri.from({ scheme: shadowScheme, path: uri.path, query: sessionId });
+  return { uri, left, right: file.status === "deleted" ? before(uri, null) : uri };
 }
 
 function rangeOf(line: number): Range {

@@ -5,17 +5,40 @@
  * `activate` returns is the extension's API, which tests use.
  */
 import { commands, type ExtensionContext, Uri, window, workspace } from "vscode";
+import { loadSession } from "../../server/src/protocol/methods.ts";
 import type { FromPanel } from "../../server/src/protocol/panel.ts";
+import type { SessionId } from "../../server/src/protocol/types.ts";
 import { AgentClient } from "./agentClient.ts";
 import { Approvals } from "./approvals.ts";
 import { ChatView, viewId } from "./chatView.ts";
 import { registerCommands } from "./commands.ts";
 import { Conversation } from "./conversation.ts";
 import { Credentials } from "./credentials.ts";
-import { beforeScheme, createBeforeTexts, openAllDiffs, openDiff, openFile, saveIfCurrent } from "./edits.ts";
+import {
+  beforeScheme,
+  createBeforeTexts,
+  openAllDiffs,
+  openAllPending,
+  openDiff,
+  openFile,
+  openPendingDiff,
+  ShadowTexts,
+  saveIfCurrent,
+  shadowScheme,
+} from "./edits.ts";
+import { LivePreview } from "./livePreview.ts";
 import { References } from "./references.ts";
 import { createRestartPolicy } from "./restartPolicy.ts";
+import { Review } from "./review.ts";
+import { registerReviewCommands, undoAll } from "./reviewCommands.ts";
+import { ReviewDecorations } from "./reviewDecorations.ts";
+import { ReviewMarks } from "./reviewMarks.ts";
 import { StatusBar } from "./statusBar.ts";
+
+/** Under this name the workspace remembers the sessions in which something was pending; the host knows what. */
+const reviewedMemory = "reviewed";
+/** How many of them are remembered. */
+const reviewedLimit = 20;
 
 /** What other extensions and tests may use. */
 export interface HermesApi {
@@ -48,9 +71,28 @@ export function activate(context: ExtensionContext): HermesApi {
       saveDocument: saveIfCurrent,
     }),
   );
+  const preview = keep(new LivePreview());
+  const review: Review = new Review({
+    agent,
+    keyOf: (uri) => Uri.parse(uri).toString(),
+    onDidChange: () => {
+      marks.refresh();
+      decorations.refresh();
+      shadows.refresh();
+      showPending();
+      void context.workspaceState.update(reviewedMemory, review.sessions.slice(-reviewedLimit));
+    },
+    warn: (message) => void window.showWarningMessage(`Hermes: ${message}`),
+  });
+  const marks = keep(new ReviewMarks(review));
+  const decorations = keep(new ReviewDecorations(review));
+  const shadows = keep(new ShadowTexts(agent, review));
   const conversation = new Conversation({
     agent,
-    post: (message) => view.post(message),
+    post: (message) => {
+      view.post(message);
+      preview.take(message);
+    },
     takeReferences: () => references.take(),
     askForKey: (name) => credentials.ask(name),
     memory: {
@@ -72,18 +114,41 @@ export function activate(context: ExtensionContext): HermesApi {
     const folders = folder ? 1 + others.length : 0;
     view.post({ type: "workspace", name: folder?.name ?? "", root, folders, trusted: workspace.isTrusted });
   };
+  const showPending = () => view.post({ type: "pending", files: review.summaries() });
+  const setFollow = (on: boolean) => {
+    preview.setFollow(on);
+    view.post({ type: "follow", on });
+  };
+  /** The host tells what is pending in a session when it loads it; hidden, the panel loads none. */
+  const loadReviewed = async () => {
+    const stored = context.workspaceState.get<readonly SessionId[]>(reviewedMemory) ?? [];
+    const ids = new Set([...stored, ...(conversation.sessionId ? [conversation.sessionId] : [])]);
+    for (const sessionId of ids) {
+      const tell = (error: unknown) => log.info(`What is pending in ${sessionId} is not known: ${error}`);
+      await agent.request(loadSession, { sessionId }).catch(tell);
+    }
+  };
   const showPage = async () => {
     showWorkspace();
     showHost();
     view.post({ type: "references", chips: references.chips() });
+    showPending();
+    view.post({ type: "follow", on: preview.follow });
     await conversation.show();
   };
 
   keep(window.registerWebviewViewProvider(viewId, view));
   keep(workspace.registerTextDocumentContentProvider(beforeScheme, createBeforeTexts(agent)));
+  keep(workspace.registerTextDocumentContentProvider(shadowScheme, shadows));
+  keep(agent.onDidChangeReview((params) => review.take(params)));
   keep(agent.onDidUpdate(({ sessionId, updates }) => conversation.update(sessionId, updates)));
   keep(agent.onDidChangeModels((list) => conversation.showModels(list)));
-  keep(agent.onDidRestart(() => void conversation.hostRestarted()));
+  keep(
+    agent.onDidRestart(() => {
+      void conversation.hostRestarted();
+      void loadReviewed();
+    }),
+  );
   keep(
     agent.onDidReveal((sessionId) => {
       void conversation.open(sessionId);
@@ -97,6 +162,7 @@ export function activate(context: ExtensionContext): HermesApi {
       if (host.state !== "running") {
         approvals.clear();
         conversation.hostStopped();
+        preview.clear();
       }
       if (host.state === "stopped") void offerRestart(host.message);
     }),
@@ -117,6 +183,7 @@ export function activate(context: ExtensionContext): HermesApi {
       if (agent.status.state === "no_folder") void agent.restart().then(() => conversation.show());
     }),
   );
+  for (const command of registerReviewCommands(review)) keep(command);
   for (const command of registerCommands({ agent, conversation, view, references, showLog: () => log.show() })) {
     keep(command);
   }
@@ -156,6 +223,17 @@ export function activate(context: ExtensionContext): HermesApi {
         return openDiff(message.change);
       case "open_all_diffs":
         return openAllDiffs(message.changes);
+      case "review": {
+        const { action, sessionId, uri, turnId } = message;
+        if (action === "undo" && uri === undefined && turnId === undefined) return undoAll(review, sessionId);
+        return review.decide(action, { sessionId, ...(uri ? { uri } : {}), ...(turnId ? { turnId } : {}) });
+      }
+      case "open_pending": {
+        const [file] = review.filesAt(message.uri ?? "");
+        return file ? openPendingDiff(file) : openAllPending(review.files);
+      }
+      case "follow":
+        return setFollow(message.on);
       case "open_file":
         return openFile(message.path, message.line);
       case "toggle_reference":
@@ -176,7 +254,9 @@ export function activate(context: ExtensionContext): HermesApi {
 
   // The host is another process; it starts while VS Code goes on.
   const ready = new Promise<void>((resolve) => setImmediate(() => resolve(agent.start())));
-  void ready.then(() => (agent.status.state === "running" ? conversation.refreshModels() : undefined));
+  void ready.then(() =>
+    agent.status.state === "running" ? Promise.all([conversation.refreshModels(), loadReviewed()]) : undefined,
+  );
   // `npm start` sets this: VS Code shows no view of an extension by itself in a window that was never open before.
   if (process.env.HERMES_OPEN_PANEL) setImmediate(() => void view.show({ takeFocus: false }));
   return { activationMs: performance.now() - startedAt, ready };

@@ -18,6 +18,7 @@ import type {
   PromptParams,
   PromptResult,
   ReadBlobResult,
+  ReviewParams,
   TaskArguments,
   UndoParams,
   UndoResult,
@@ -28,8 +29,10 @@ import type {
   CredentialName,
   Failure,
   ModelSpec,
+  PendingFile,
   PermissionRequest,
   PromptPart,
+  SessionEvent,
   SessionId,
   SessionUpdate,
   TurnId,
@@ -37,12 +40,14 @@ import type {
 } from "./protocol/types.ts";
 import { undoTurn } from "./session/checkpoint.ts";
 import { momentContext, systemPrompt } from "./session/prompt.ts";
-import { createSession, openSession, openTurnOwner, type Session } from "./session/session.ts";
+import { Review } from "./session/review.ts";
+import { createSession, openSession, openTurnOwner, type Session, type SessionDeps } from "./session/session.ts";
 import { composeTask } from "./session/tasks.ts";
 import { createToolCalls, type SessionMemory, type ToolCallDeps } from "./session/toolCalls.ts";
 import { runTurn, type TurnEnd } from "./session/turn.ts";
 import { type SessionStore, StaleSessionError } from "./storage/store.ts";
 import type { Registry } from "./tools/registry.ts";
+import { createQueues } from "./workspace/queues.ts";
 import type { Workspace } from "./workspace/workspace.ts";
 
 /** A model ready to be asked. */
@@ -73,6 +78,8 @@ export interface HostDeps {
   readonly permissions: ToolCallDeps["permissions"];
   readonly ask: (request: PermissionRequest, signal: AbortSignal) => Promise<ApprovalChoice>;
   readonly onUpdate: (sessionId: SessionId, update: SessionUpdate) => void;
+  /** Told what waits for the user's review in a session, whenever that changes. Absent where nobody reviews. */
+  readonly onReview?: (sessionId: SessionId, files: readonly PendingFile[]) => void;
   readonly trusted: () => boolean;
   readonly maxSteps: () => number;
   readonly concurrency: () => number;
@@ -90,8 +97,14 @@ const idleSessionLimit = 16;
 /** A turn of another live process counts as running for this long after its last event, in ms. */
 const foreignTurnMs = 10 * 60_000;
 
+/** Of more changed files than this, it is not asked which of them matter. */
+const manyFiles = 200;
+
 interface LiveSession {
   readonly session: Session;
+  readonly review: Review;
+  /** Requests other than a turn that are at work in it. */
+  busy: number;
   readonly registry: Registry;
   readonly memory: SessionMemory;
   turn: { readonly controller: AbortController; readonly done: Promise<unknown> } | undefined;
@@ -102,6 +115,7 @@ export class AgentHost {
   readonly #deps: HostDeps;
   readonly #live = new Map<SessionId, Promise<LiveSession>>();
   readonly #closing = new AbortController();
+  readonly #fileOrder = createQueues();
 
   constructor(deps: HostDeps) {
     this.#deps = deps;
@@ -111,7 +125,7 @@ export class AgentHost {
   async newSession(params: NewSessionParams): Promise<NewSessionResult> {
     const id = this.#deps.createId() as SessionId;
     const cwd = params.cwd ?? this.#deps.workspace.root;
-    const live = createSession(this.#deps, id, cwd).then((session) => this.#toLive(session));
+    const live = this.#enliven(id, [], (deps) => createSession(deps, id, cwd));
     this.#keep(id, live);
     await live;
     return { sessionId: id };
@@ -217,8 +231,44 @@ export class AgentHost {
     return { files };
   }
 
-  /** Reads the text of a file before or after a change. */
+  /** Keeps or undoes pending hunks, also while a turn runs. Throws `RequestError` `stale_hunk`. */
+  async review(params: ReviewParams, signal: AbortSignal): Promise<UndoResult> {
+    const live = await this.#open(params.sessionId);
+    live.busy += 1;
+    try {
+      return { files: await live.review.apply(params, AbortSignal.any([signal, this.#closing.signal])) };
+    } finally {
+      live.busy -= 1;
+    }
+  }
+
+  /** Tells `onReview` what is pending in a session, after a look at every file. */
+  async refreshReview(id: SessionId): Promise<void> {
+    await (await this.#open(id)).review.refresh();
+  }
+
+  /** Takes note that the user or another program has changed, opened or closed files. */
+  async filesChanged(uris: readonly string[]): Promise<void> {
+    const settled = await Promise.allSettled(this.#live.values());
+    const reviews = settled.flatMap((live) => (live.status === "fulfilled" ? live.value.review : []));
+    const concerned = reviews.filter(({ hasFiles }) => hasFiles);
+    if (concerned.length === 0) return;
+    if (uris.length > manyFiles) {
+      for (const review of concerned) review.allChanged();
+      return;
+    }
+    for (const uri of uris.filter((name) => name.startsWith("file:"))) {
+      const resolved = await this.#deps.workspace.resolve(uri);
+      for (const review of concerned) review.fileChanged(resolved.uri);
+    }
+  }
+
+  /** Reads the text of a file before or after a change, or without its pending hunks. */
   async readBlob(blob: BlobId): Promise<ReadBlobResult> {
+    for (const live of await Promise.allSettled(this.#live.values())) {
+      const text = live.status === "fulfilled" ? live.value.review.shadow(blob) : undefined;
+      if (text !== undefined) return { text };
+    }
     return { text: new TextDecoder("utf-8", { ignoreBOM: true }).decode(await this.#deps.store.getBlob(blob)) };
   }
 
@@ -226,6 +276,7 @@ export class AgentHost {
   async close(): Promise<void> {
     this.#closing.abort();
     const sessions = await Promise.allSettled(this.#live.values());
+    for (const entry of sessions) if (entry.status === "fulfilled") entry.value.review.close();
     await Promise.all(sessions.map((entry) => entry.status === "fulfilled" && entry.value.turn?.done));
     await this.#deps.store.close();
   }
@@ -233,7 +284,7 @@ export class AgentHost {
   async #open(id: SessionId): Promise<LiveSession> {
     const known = this.#live.get(id);
     if (known) return known;
-    const opened = this.#recovered(id).then((session) => this.#toLive(session));
+    const opened = this.#recovered(id);
     this.#keep(id, opened);
     return opened;
   }
@@ -241,6 +292,7 @@ export class AgentHost {
   /** Reads a session again that another process has written to, and tells what was missed. */
   async #reopen(id: SessionId, stale: LiveSession): Promise<LiveSession> {
     if ((await this.#live.get(id)) === stale) this.#live.delete(id);
+    stale.review.close();
     const opened = await this.#open(id);
     const { events } = await this.#deps.store.read(id);
     for (const event of events) {
@@ -249,7 +301,7 @@ export class AgentHost {
     return opened;
   }
 
-  async #recovered(id: SessionId): Promise<Session> {
+  async #recovered(id: SessionId): Promise<LiveSession> {
     const record = await this.#deps.store.read(id);
     const owner = openTurnOwner(record.events);
     const { clock, isAlive, pid } = this.#deps;
@@ -259,14 +311,39 @@ export class AgentHost {
         "A turn of this session is running in another window or terminal. Wait for its end.",
       );
     }
-    const session = await openSession(this.#deps, id, record);
-    await session.recover();
-    return session;
+    const live = await this.#enliven(id, record.events, (deps) => openSession(deps, id, record));
+    await live.session.recover();
+    return live;
   }
 
-  #toLive(session: Session): LiveSession {
+  async #enliven(
+    id: SessionId,
+    events: readonly SessionEvent[],
+    open: (deps: SessionDeps) => Promise<Session>,
+  ): Promise<LiveSession> {
+    const { store, workspace, onUpdate, onReview, clock } = this.#deps;
+    const opening = open({
+      store,
+      onUpdate: (sessionId, update) => {
+        if ("seq" in update) review.take(update);
+        onUpdate(sessionId, update);
+      },
+    });
+    const review = new Review(
+      {
+        store,
+        workspace,
+        fileOrder: this.#fileOrder,
+        append: async (body) => (await opening).append(body),
+        clock,
+        ...(onReview ? { onChange: (files) => onReview(id, files) } : {}),
+      },
+      events,
+    );
     return {
-      session,
+      session: await opening,
+      review,
+      busy: 0,
       registry: this.#deps.createRegistry(),
       memory: { lastSeen: new Map(), rules: [] },
       turn: undefined,
@@ -284,7 +361,9 @@ export class AgentHost {
       for (const [id, entry] of this.#live) {
         if (this.#live.size <= idleSessionLimit) return;
         const live = await entry.catch(() => undefined);
-        if (!live?.turn) this.#live.delete(id);
+        if (live?.turn || (live?.busy ?? 0) > 0) continue;
+        live?.review.close();
+        this.#live.delete(id);
       }
     })();
   }
@@ -307,6 +386,7 @@ export class AgentHost {
             turnId,
             registry: live.registry,
             memory: live.memory,
+            fileOrder: this.#fileOrder,
           }),
           costOf: model.costOf,
           clock: this.#deps.clock,

@@ -281,6 +281,40 @@ describe("a finished turn", () => {
       expect(await button(panel, "Undo").count()).toBe(0);
     }));
 
+  test("with pending changes offers to keep them, by turn, by file and all", () => {
+    const counts = { status: "modified", hunks: 2, addedLines: 3, removedLines: 1, turnIds: [turnId] } as const;
+    const pending = { sessionId, uri: `${say.root}/src/parse.ts`, ...counts };
+    const added = { ...pending, uri: `${say.root}/src/new.ts`, status: "added", hunks: 1, turnIds: [] } as const;
+    return withPanel([session(...changed), { type: "pending", files: [pending, added] }], async (panel) => {
+      const bar = panel.page.getByRole("region", { name: "Pending changes" });
+      await bar.getByRole("button", { name: "3 pending" }).click();
+      await bar.getByRole("button", { name: "Keep parse.ts" }).click();
+      await bar.getByRole("button", { name: "Undo new.ts" }).click();
+      await bar.getByRole("button", { name: /^parse\.ts src 2/ }).click();
+      await bar.getByRole("button", { name: "Keep all pending changes" }).click();
+      await bar.getByRole("button", { name: "Undo all pending changes" }).click();
+      await bar.getByRole("button", { name: "Open pending changes" }).click();
+      await button(panel, "Keep what is pending of this turn").click();
+      expect(await panel.posted()).toEqual([
+        { type: "review", action: "keep", sessionId, uri: pending.uri },
+        { type: "review", action: "undo", sessionId, uri: added.uri },
+        { type: "open_pending", uri: pending.uri },
+        { type: "review", action: "keep", sessionId },
+        { type: "review", action: "undo", sessionId },
+        { type: "open_pending" },
+        { type: "review", action: "keep", sessionId, turnId },
+      ]);
+      await panel.send({ type: "pending", files: [] });
+      expect(await bar.count()).toBe(0);
+      expect(await button(panel, /^Keep/).count()).toBe(0);
+      const follow = panel.page.getByRole("button", { name: /^Follow/, pressed: false });
+      await follow.click();
+      expect(await panel.posted()).toEqual([{ type: "follow", on: true }]);
+      await panel.send({ type: "follow", on: true });
+      await panel.page.getByRole("button", { name: /^Follow/, pressed: true }).waitFor();
+    });
+  });
+
   test("that failed says what to do, with a button for it", () =>
     withPanel(
       [

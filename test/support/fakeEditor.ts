@@ -35,6 +35,8 @@ export interface FakeEditor extends EditorPort {
 /** Makes an editor. With `opensAll` every existing file that is asked for counts as open. */
 export function createFakeEditor(options: { readonly opensAll?: boolean } = {}): FakeEditor {
   const documents = new Map<string, FakeDocument>();
+  const lastSaves = new Map<string, number>();
+  let saves = 0;
   const find = (uri: string): FakeDocument | undefined => {
     const known = documents.get(uri);
     const disk = tryRead(uri);
@@ -90,8 +92,11 @@ export function createFakeEditor(options: { readonly opensAll?: boolean } = {}):
       document.text = formatted;
       writeFileSync(fileURLToPath(uri), fromLf(document.text, document.style));
       document.dirty = false;
+      saves += 1;
+      lastSaves.set(uri, saves);
       return true;
     },
+    lastSave: (uri) => (uri === undefined ? saves : (lastSaves.get(uri) ?? 0)),
   };
   return editor;
 }

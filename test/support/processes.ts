@@ -109,12 +109,16 @@ export async function startHost(options: {
     choice: await (options.ask?.(request) ?? Promise.resolve("allow_once" as const)),
   }));
   connection.onRequest("window/workDoneProgress/create", () => null);
+  connection.onRequest("client/registerCapability", () => null);
   options.prepare?.(connection);
   connection.listen();
   await connection.sendRequest("initialize", {
     processId: process.pid,
     rootUri: null,
-    capabilities: { window: { workDoneProgress: true }, workspace: { applyEdit: true } },
+    capabilities: {
+      window: { workDoneProgress: true },
+      workspace: { applyEdit: true, didChangeWatchedFiles: { dynamicRegistration: true } },
+    },
     workspaceFolders: [{ uri: options.folder ?? pathToFileURL(options.root).href, name: "work" }],
     initializationOptions: { credentials: {}, settings: {}, trusted: true, ...options.initialization },
   });

@@ -16,6 +16,12 @@ export function createEditorPort(connection: Connection, documents: TextDocument
     const path = tryPath(uri);
     return documents.get(uri) ?? documents.all().find((document) => tryPath(document.uri) === path);
   };
+  const lastSaves = new Map<string | undefined, number>();
+  let saves = 0;
+  documents.onDidSave(({ document }) => {
+    saves += 1;
+    lastSaves.set(tryPath(document.uri), saves);
+  });
   return {
     openDocuments: () => documents.all().map(({ uri }) => uri),
     openDocument: (uri) => {
@@ -37,6 +43,7 @@ export function createEditorPort(connection: Connection, documents: TextDocument
       const { saved } = await connection.sendRequest(saveDocument, { uri: document.uri, version });
       return saved;
     },
+    lastSave: (uri) => (uri === undefined ? saves : (lastSaves.get(tryPath(uri)) ?? 0)),
   };
 }
 

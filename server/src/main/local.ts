@@ -13,7 +13,7 @@ import { log } from "../base/trace.ts";
 import { type Config, commandEnvironment, type Environment } from "../config.ts";
 import { AgentHost } from "../host.ts";
 import type { ListModelsResult } from "../protocol/methods.ts";
-import type { ApprovalChoice, PermissionRequest, SessionId, SessionUpdate } from "../protocol/types.ts";
+import type { ApprovalChoice, PendingFile, PermissionRequest, SessionId, SessionUpdate } from "../protocol/types.ts";
 import { createJournalStore } from "../storage/journal.ts";
 import { createRuleStore } from "../storage/ruleStore.ts";
 import { createBuiltinTools } from "../tools/builtin/builtinTools.ts";
@@ -32,6 +32,7 @@ export interface LocalHostOptions {
   readonly trusted: () => boolean;
   readonly ask: (request: PermissionRequest, signal: AbortSignal) => Promise<ApprovalChoice>;
   readonly onUpdate: (sessionId: SessionId, update: SessionUpdate) => void;
+  readonly onReview?: (sessionId: SessionId, files: readonly PendingFile[]) => void;
   readonly onModelsChanged?: (list: ListModelsResult) => void;
   /** Told of settings that are left out because of what is wrong with them. */
   readonly onProblem?: (problem: string) => void;
@@ -92,6 +93,7 @@ export async function createLocalHost(options: LocalHostOptions): Promise<LocalH
     },
     ask: options.ask,
     onUpdate: options.onUpdate,
+    ...(options.onReview ? { onReview: options.onReview } : {}),
     trusted: options.trusted,
     maxSteps: () => config.settings["turn.maxSteps"],
     concurrency: () => config.settings["tools.concurrency"],

@@ -9,6 +9,7 @@ import {
   type CancellationToken,
   CancellationTokenSource,
   createConnection,
+  DidChangeWatchedFilesNotification,
   ErrorCodes,
   type InitializeParams,
   type InitializeResult,
@@ -42,6 +43,8 @@ const coalescer = createCoalescer({
   },
 });
 
+/** Whether the client watches files on request, and has not been asked yet. */
+let canWatch = false;
 let local: Promise<LocalHost> | undefined;
 let options: methods.InitializationOptions = { credentials: {}, settings: {}, trusted: false };
 
@@ -58,6 +61,7 @@ process.on("unhandledRejection", (error) => log("error", "Something failed that 
 
 connection.onInitialize((params: InitializeParams): InitializeResult => {
   options = { ...options, ...(params.initializationOptions as Partial<methods.InitializationOptions> | undefined) };
+  canWatch = params.capabilities.workspace?.didChangeWatchedFiles?.dynamicRegistration === true;
   const folder = params.workspaceFolders?.[0]?.uri;
   const root = folder?.startsWith("file:") ? fileURLToPath(folder) : undefined;
   local = createHost(root);
@@ -66,7 +70,7 @@ connection.onInitialize((params: InitializeParams): InitializeResult => {
   return {
     serverInfo: { name: "hermes", version },
     capabilities: {
-      textDocumentSync: { openClose: true, change: TextDocumentSyncKind.Incremental, save: false },
+      textDocumentSync: { openClose: true, change: TextDocumentSyncKind.Incremental, save: true },
       codeActionProvider: { codeActionKinds: [...codeActionKinds] },
       executeCommandProvider: { commands: [methods.runTaskCommand], workDoneProgress: true },
       workspace: { workspaceFolders: { supported: true } },
@@ -91,6 +95,10 @@ async function createHost(root: string | undefined): Promise<LocalHost> {
     ask,
     onUpdate: coalescer.push,
     onProblem: (problem) => show(MessageType.Warning, problem),
+    onReview: (sessionId, files) => {
+      sent(connection.sendNotification(methods.reviewChanged, { sessionId, files }));
+      if (files.length > 0) watchFiles();
+    },
     onModelsChanged: (list) => sent(connection.sendNotification(methods.modelsChanged, list)),
     editor: createEditorPort(connection, documents),
     exclude: options.exclude ?? [],
@@ -150,9 +158,11 @@ async function serve<T>(
 
 connection.onRequest(methods.newSession, (params, token) => serve(token, ({ host }) => host.newSession(params)));
 connection.onRequest(methods.loadSession, (params, token) =>
-  serve(token, ({ host }) => {
+  serve(token, async ({ host }) => {
     coalescer.flush();
-    return host.loadSession(params.sessionId);
+    const loaded = await host.loadSession(params.sessionId);
+    host.refreshReview(params.sessionId).catch((error: unknown) => connection.console.warn(messageOf(error)));
+    return loaded;
   }),
 );
 connection.onRequest(methods.listSessions, (params, token) => serve(token, ({ host }) => host.listSessions(params)));
@@ -164,6 +174,9 @@ connection.onNotification(methods.cancelSession, async ({ sessionId }) => {
   await running?.host.cancel(sessionId);
 });
 connection.onRequest(methods.undoTurn, (params, token) => serve(token, ({ host }) => host.undo(params)));
+connection.onRequest(methods.reviewSession, (params, token) =>
+  serve(token, ({ host }, signal) => host.review(params, signal)),
+);
 connection.onRequest(methods.readBlob, (params, token) => serve(token, ({ host }) => host.readBlob(params.blob)));
 connection.onRequest(methods.listModels, (_, token) => serve(token, ({ models }) => models.list()));
 connection.onRequest(methods.selectModel, (params, token) =>
@@ -184,6 +197,25 @@ connection.onRequest(methods.setCredential, (params, token) =>
 connection.onNotification(methods.didGrantTrust, () => {
   options = { ...options, trusted: true };
 });
+
+documents.onDidChangeContent(({ document }) => noteChanges([document.uri]));
+documents.onDidClose(({ document }) => noteChanges([document.uri]));
+connection.onDidChangeWatchedFiles(({ changes }) => noteChanges(changes.map(({ uri }) => uri)));
+
+function noteChanges(uris: readonly string[]): void {
+  local
+    ?.then(({ host }) => host.filesChanged(uris))
+    .catch((error: unknown) => connection.console.warn(messageOf(error)));
+}
+
+/** Asks to be told of changes on disk, once there is something that they could matter to. */
+function watchFiles(): void {
+  if (!canWatch) return;
+  canWatch = false;
+  connection.client
+    .register(DidChangeWatchedFilesNotification.type, { watchers: [{ globPattern: "**/*" }] })
+    .catch((error: unknown) => connection.console.warn(`Files are not watched: ${messageOf(error)}`));
+}
 
 connection.onDidChangeConfiguration(async ({ settings }) => {
   const section = (settings as { readonly hermes?: Json } | undefined)?.hermes ?? {};

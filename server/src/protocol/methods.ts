@@ -13,6 +13,7 @@ import type {
   Failure,
   Json,
   ModelChoice,
+  PendingFile,
   PermissionRequest,
   PromptOrigin,
   PromptPart,
@@ -120,6 +121,20 @@ export interface UndoResult {
 /** Gives the files that a turn changed their text from before it; what was changed since is kept by merging. */
 export const undoTurn = new RequestType<UndoParams, UndoResult, void>("session/undo");
 
+/** Parameters of `session/review`. */
+export interface ReviewParams {
+  readonly sessionId: SessionId;
+  readonly action: "keep" | "undo";
+  /** One file; every pending file of the session when absent. */
+  readonly uri?: string;
+  /** One hunk of that file. Error `stale_hunk` when it is no longer there as it was. */
+  readonly hunkId?: string;
+  /** Only hunks that this turn made. */
+  readonly turnId?: TurnId;
+}
+/** Keeps pending hunks, or gives them the text from before; undoing one never touches another. Answers per file. */
+export const reviewSession = new RequestType<ReviewParams, UndoResult, void>("session/review");
+
 /** Parameters of `blob/read`. */
 export interface ReadBlobParams {
   readonly blob: BlobId;
@@ -184,6 +199,15 @@ export interface RevealParams {
 }
 /** Asks the client to show a session that a code action or a command has started. */
 export const revealSession = new NotificationType<RevealParams>("session/reveal");
+
+/** Parameters of `review/didChange`. */
+export interface ReviewChangedParams {
+  readonly sessionId: SessionId;
+  /** All files with pending hunks, in the order in which they were first changed; empty when nothing is pending. */
+  readonly files: readonly PendingFile[];
+}
+/** Tells what is pending in a session: after each change by the agent or the user, a review, and a load. */
+export const reviewChanged = new NotificationType<ReviewChangedParams>("review/didChange");
 
 /** Parameters of `document/save`. */
 export interface SaveDocumentParams {

@@ -30,6 +30,19 @@ export interface ReferenceChip {
   readonly included: boolean;
 }
 
+/** A file with pending hunks, as the panel lists it. */
+export interface PendingSummary {
+  readonly sessionId: SessionId;
+  readonly uri: string;
+  readonly status: "added" | "modified" | "deleted";
+  /** How many hunks are pending. */
+  readonly hunks: number;
+  readonly addedLines: number;
+  readonly removedLines: number;
+  /** The turns that made them. */
+  readonly turnIds: readonly TurnId[];
+}
+
 /** How the host process is. */
 export type HostState = "starting" | "running" | "restarting" | "stopped" | "no_folder";
 
@@ -58,6 +71,10 @@ export type ToPanel =
   | { readonly type: "updates"; readonly sessionId: SessionId; readonly updates: readonly SessionUpdate[] }
   | { readonly type: "sessions"; readonly query: string; readonly sessions: readonly SessionSummary[] }
   | { readonly type: "references"; readonly chips: readonly ReferenceChip[] }
+  /** What is pending in all sessions; the page shows those of its own. */
+  | { readonly type: "pending"; readonly files: readonly PendingSummary[] }
+  /** Whether files are shown in the editor as the agent edits them. */
+  | { readonly type: "follow"; readonly on: boolean }
   /** What the user asked for could not be done. */
   | { readonly type: "failed"; readonly failure: Failure; readonly action?: PanelAction }
   /** The last prompt has run to its end, or could not be run. */
@@ -87,6 +104,17 @@ export type FromPanel =
   | { readonly type: "undo"; readonly turnId: TurnId }
   | { readonly type: "open_diff"; readonly change: FileChange }
   | { readonly type: "open_all_diffs"; readonly changes: readonly FileChange[] }
+  /** Keep or undo what is pending: in a file, of a turn, or in the whole session. */
+  | {
+      readonly type: "review";
+      readonly action: "keep" | "undo";
+      readonly sessionId: SessionId;
+      readonly uri?: string;
+      readonly turnId?: TurnId;
+    }
+  /** Show the diff of a pending file, or of all pending files. */
+  | { readonly type: "open_pending"; readonly uri?: string }
+  | { readonly type: "follow"; readonly on: boolean }
   /** `path` is a URI or a path relative to the workspace; the line counts from 1. */
   | { readonly type: "open_file"; readonly path: string; readonly line?: number }
   | { readonly type: "toggle_reference"; readonly id: string }

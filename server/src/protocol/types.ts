@@ -189,6 +189,8 @@ export interface FileChange {
   readonly removedLines: number;
   /** Unix permission bits before the change, so that undo restores them too. */
   readonly mode?: number;
+  /** Unix permission bits after it, where a command changed them: undo restores them only if nobody has since. */
+  readonly modeAfter?: number;
 }
 
 /** What the user answered to an approval. */
@@ -278,7 +280,10 @@ export type SessionEventBody =
       /** `user` when a person answered; otherwise the rule that did. */
       readonly by: string;
     }
-  /** Stored just before the file is written, so that no crash can leave a change without its before-image. */
+  /**
+   * Stored just before the file is written, so that no crash can leave a change without its before-image. What a command
+   * changed is stored right after it; its before-images are stored before it runs.
+   */
   | { readonly type: "file_changed"; readonly turnId: TurnId; readonly callId: CallId; readonly change: FileChange }
   /** The write announced by the last `file_changed` of this call and file did not happen. */
   | { readonly type: "file_change_failed"; readonly turnId: TurnId; readonly callId: CallId; readonly uri: string }
@@ -307,6 +312,23 @@ export type SessionEventBody =
       readonly failure?: Failure;
       /** Text of a block that had begun to stream when the turn ended: shown to the user, never sent to a model. */
       readonly unfinished?: string;
+    }
+  /**
+   * The user kept or undid pending hunks of a file. `shadow` is the file's text without the agent's pending hunks, after
+   * that; `null` when it would not exist. What is pending is the difference between it and the present text.
+   */
+  | {
+      readonly type: "hunks_reviewed";
+      readonly uri: string;
+      readonly action: "keep" | "undo";
+      readonly hunks: number;
+      /** Which hunks, by the ids that they had. */
+      readonly hunkIds: readonly string[];
+      /** The file's text right before the review. */
+      readonly before: BlobId | null;
+      readonly shadow: BlobId | null;
+      /** The file's text right after the review. */
+      readonly text: BlobId | null;
     }
   | { readonly type: "turn_undone"; readonly turnId: TurnId; readonly files: readonly UndoneFile[] }
   | { readonly type: "notice"; readonly level: "info" | "warning"; readonly message: string };
@@ -359,4 +381,32 @@ export interface SessionSummary {
   readonly turns: number;
   /** The text around a hit, when the list was asked with a query. */
   readonly snippet?: string;
+}
+
+// ---------------------------------------------------------------------------------------------------- review
+
+/** A change of the agent that the user has neither kept nor undone. */
+export interface PendingHunk {
+  /** Names the hunk while neither it nor the lines before it change; stale ids are refused, never guessed. */
+  readonly id: string;
+  /** First line in the present text, from 1; for a pure deletion the line that it stands before. */
+  readonly fromLine: number;
+  /** Lines in the present text; 0 for a pure deletion. */
+  readonly lineCount: number;
+  /** The lines that were there before, without the last line's ending; empty for a pure addition. */
+  readonly before: readonly string[];
+  /** The turns that made it, oldest first. */
+  readonly turnIds: readonly TurnId[];
+}
+
+/** A file with pending hunks. */
+export interface PendingFile {
+  readonly uri: string;
+  readonly status: "added" | "modified" | "deleted";
+  /** In line order. A binary or very large file has one hunk for the whole. */
+  readonly hunks: readonly PendingHunk[];
+  readonly addedLines: number;
+  readonly removedLines: number;
+  /** The text without the pending hunks, for a diff. */
+  readonly shadow: BlobId | null;
 }

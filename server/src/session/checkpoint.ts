@@ -1,15 +1,17 @@
 /**
  * Undoes a turn: gives each file that it changed the text from before the turn, merged with what was changed since.
  *
+ * Files that are not text come back whole or not at all.
  * Not here: keeping the images (`toolCalls.ts` stores both before it writes). Easily got wrong: nothing is overwritten
  * that the turn did not write; a file changed since in the same lines is left as it is and reported as a conflict.
  */
-import { createHash } from "node:crypto";
 import { messageOf, ToolError } from "../base/errors.ts";
 import { log } from "../base/trace.ts";
 import type { BlobId, FileChange, UndoneFile } from "../protocol/types.ts";
 import type { SessionStore } from "../storage/store.ts";
 import { mergeTexts } from "../text/merge.ts";
+import { digestOf } from "../workspace/fileBytes.ts";
+import { maxTextBytes } from "../workspace/textFile.ts";
 import type { FileText, Workspace } from "../workspace/workspace.ts";
 
 /** What undoing needs. */
@@ -21,9 +23,11 @@ export interface CheckpointDeps {
 /** What a turn did to one file, first to last. */
 interface TurnOnFile {
   readonly uri: string;
-  readonly before: string | null;
+  readonly before: Uint8Array | null;
   /** Permission bits before the turn. */
   readonly mode: number | undefined;
+  /** Permission bits that a command gave it. */
+  readonly modeAfter: number | undefined;
   /** Every text that the turn gave the file, the last one last; `null` where it deleted it. */
   readonly afters: readonly (BlobId | null)[];
 }
@@ -41,36 +45,34 @@ export async function undoTurn(
   signal: AbortSignal,
 ): Promise<readonly UndoneFile[]> {
   const files = await Promise.all([...Map.groupBy(changes, ({ uri }) => uri).values()].map((all) => gather(all, deps)));
-  const undone: UndoneFile[] = [];
-  for (const file of files) {
+  const outcomes = new Map<string, UndoneFile["outcome"]>();
+  // What the turn made goes first: a file of it may be where a folder was, and the other way round.
+  const order = files.toSorted((a, b) => Number(a.before !== null) - Number(b.before !== null));
+  for (const file of order) {
     signal.throwIfAborted();
-    undone.push({ uri: file.uri, outcome: await undoFile(file, deps, signal) });
+    outcomes.set(file.uri, await undoFile(file, deps, signal));
   }
-  return undone;
+  return files.map(({ uri }) => ({ uri, outcome: outcomes.get(uri) ?? "conflict" }));
 }
 
 async function gather(changes: readonly FileChange[], { store }: CheckpointDeps): Promise<TurnOnFile> {
   const [first] = changes;
   if (!first) throw new Error("A file without changes cannot be undone.");
-  const before = first.before === null ? null : toText(await store.getBlob(first.before));
-  return { uri: first.uri, before, mode: first.mode, afters: changes.map(({ after }) => after) };
+  const before = first.before === null ? null : await store.getBlob(first.before);
+  const modeAfter = changes.findLast((change) => change.modeAfter !== undefined)?.modeAfter;
+  return { uri: first.uri, before, mode: first.mode, modeAfter, afters: changes.map(({ after }) => after) };
 }
 
 /** A file that cannot be read or written now is as good as changed by another hand: it is left alone. */
 async function undoFile(file: TurnOnFile, deps: CheckpointDeps, signal: AbortSignal): Promise<UndoneFile["outcome"]> {
   try {
-    let current = await readCurrent(file.uri, deps.workspace, signal);
-    for (let tries = 0; tries < maxTries; tries++) {
-      const plan = await planUndo(file, current, deps);
-      if (!plan.write) return plan.outcome;
-      const swap = await deps.workspace.swap(file.uri, current?.version ?? null, plan.text, signal);
-      if (swap.applied) {
-        if (current === null) await restoreMode(file, deps.workspace, signal);
-        return plan.outcome;
-      }
-      current = swap.current;
-    }
-    return "conflict";
+    const before = file.before && toTextOrUndefined(file.before);
+    if (before === undefined) return await undoBytes(file, deps.workspace, signal);
+    return await undoText({ ...file, before }, deps, signal).catch((error: unknown) => {
+      // What is there is no text any more, too large, or read-only.
+      if (error instanceof ToolError) return undoBytes(file, deps.workspace, signal);
+      throw error;
+    });
   } catch (error) {
     if (!(error instanceof ToolError)) throw error;
     log("warn", `Undo left ${file.uri} as it is: ${messageOf(error)}`);
@@ -78,11 +80,49 @@ async function undoFile(file: TurnOnFile, deps: CheckpointDeps, signal: AbortSig
   }
 }
 
+type TurnOnText = Omit<TurnOnFile, "before"> & { readonly before: string | null };
+
+async function undoText(file: TurnOnText, deps: CheckpointDeps, signal: AbortSignal): Promise<UndoneFile["outcome"]> {
+  let current = await readCurrent(file.uri, deps.workspace, signal);
+  for (let tries = 0; tries < maxTries; tries++) {
+    const plan = await planUndo(file, current, deps);
+    if (plan.outcome === "conflict") return plan.outcome;
+    if (!plan.write) {
+      const restored = current !== null && (await restoreMode(file, current.mode, deps.workspace, signal));
+      return restored ? "restored" : plan.outcome;
+    }
+    const swap = await deps.workspace.swap(file.uri, current?.version ?? null, plan.text, signal);
+    if (swap.applied) {
+      if (plan.text !== null) await restoreMode(file, current?.mode, deps.workspace, signal);
+      return plan.outcome;
+    }
+    current = swap.current;
+  }
+  return "conflict";
+}
+
+/** What is not text is restored whole, if it has the bytes that the turn left, or not at all. */
+async function undoBytes(file: TurnOnFile, workspace: Workspace, signal: AbortSignal): Promise<UndoneFile["outcome"]> {
+  const { uri, before, mode, modeAfter, afters } = file;
+  const current = await workspace.readBytes?.(uri, signal);
+  if (current === undefined || !workspace.swapBytes) return "conflict";
+  const digest = current && digestOf(current.bytes);
+  const modeIsOurs = mode !== undefined && (current === null || current.mode === modeAfter);
+  const sameMode = !modeIsOurs || current?.mode === mode;
+  if (digest === (before && digestOf(before)) && sameMode) return "unchanged";
+  if (!afters.includes(digest)) return "conflict";
+  // Made read-only since the turn: that is somebody's word.
+  const locked = current !== null && (current.mode & 0o222) === 0;
+  if (locked && current.mode !== mode && current.mode !== modeAfter) return "conflict";
+  const replacement = before && { bytes: before, ...(modeIsOurs ? { mode } : {}) };
+  return (await workspace.swapBytes(uri, digest, replacement, signal)) ? "restored" : "conflict";
+}
+
 type UndoPlan =
   | { readonly write: false; readonly outcome: "unchanged" | "conflict" }
   | { readonly write: true; readonly outcome: "restored" | "merged"; readonly text: string | null };
 
-async function planUndo(file: TurnOnFile, current: FileText | null, deps: CheckpointDeps): Promise<UndoPlan> {
+async function planUndo(file: TurnOnText, current: FileText | null, deps: CheckpointDeps): Promise<UndoPlan> {
   const { before, afters } = file;
   const text = current?.text ?? null;
   if (text === before) return { write: false, outcome: "unchanged" };
@@ -111,9 +151,29 @@ async function readCurrent(uri: string, workspace: Workspace, signal: AbortSigna
   }
 }
 
-/** A file that the turn deleted comes back with the permissions it had. */
-async function restoreMode({ uri, mode }: TurnOnFile, workspace: Workspace, signal: AbortSignal): Promise<void> {
-  if (mode !== undefined) await workspace.setMode?.(uri, mode, signal);
+/**
+ * A file that the turn deleted comes back with the permissions it had; one whose permissions a command changed gets them
+ * back if it still has those. `current` are the present ones, `undefined` where there was no file. False if nothing was to do.
+ */
+async function restoreMode(
+  { uri, mode, modeAfter }: Pick<TurnOnFile, "uri" | "mode" | "modeAfter">,
+  current: number | undefined,
+  workspace: Workspace,
+  signal: AbortSignal,
+): Promise<boolean> {
+  if (mode === undefined || mode === current || (current !== undefined && current !== modeAfter)) return false;
+  await workspace.setMode?.(uri, mode, signal);
+  return true;
+}
+
+/** `undefined` for bytes that a text would not give back, and for texts that the workspace does not read. */
+function toTextOrUndefined(bytes: Uint8Array): string | undefined {
+  if (bytes.length > maxTextBytes || bytes.includes(0)) return undefined;
+  try {
+    return new TextDecoder("utf-8", { ignoreBOM: true, fatal: true }).decode(bytes);
+  } catch {
+    return undefined;
+  }
 }
 
 function toText(bytes: Uint8Array): string {
@@ -121,5 +181,5 @@ function toText(bytes: Uint8Array): string {
 }
 
 function blobIdOf(text: string): BlobId {
-  return createHash("sha256").update(text).digest("hex") as BlobId;
+  return digestOf(new TextEncoder().encode(text));
 }

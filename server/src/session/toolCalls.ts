@@ -31,7 +31,10 @@ import {
 import type { Registry } from "../tools/registry.ts";
 import { createScheduler, type PendingCall, type SchedulerDeps, type Verdict } from "../tools/scheduler.ts";
 import type { ToolContext } from "../tools/tool.ts";
+import type { Queues } from "../workspace/queues.ts";
 import type { FileText, Workspace } from "../workspace/workspace.ts";
+import { observeCommand } from "./commandChanges.ts";
+import type { SessionState } from "./reduce.ts";
 import type { StepScheduler } from "./turn.ts";
 
 /** What a session remembers between turns while it is in memory. */
@@ -45,6 +48,7 @@ export interface SessionMemory {
 /** The part of a session that calls write to. */
 export interface CallJournal {
   readonly id: SessionId;
+  readonly state: Pick<SessionState, "turns">;
   append(...bodies: readonly SessionEventBody[]): Promise<void>;
   stream(delta: { readonly type: "tool_output_delta"; readonly callId: CallId; readonly text: string }): void;
 }
@@ -63,6 +67,8 @@ export interface ToolCallDeps {
     /** Keeps a rule for this workspace. Resolves once it would survive the end of the process. */
     readonly add: (rule: string) => Promise<void>;
   };
+  /** By URI: changes of a file happen one after another, each whole with its record; reviews wait here too. */
+  readonly fileOrder: Queues;
   readonly trusted: () => boolean;
   readonly ask: (request: PermissionRequest, signal: AbortSignal) => Promise<ApprovalChoice>;
   readonly concurrency: () => number;
@@ -73,6 +79,9 @@ export interface ToolCallDeps {
 const lastSeenFiles = 200;
 /** Characters of remembered text per session. */
 const lastSeenCharacters = 16_000_000;
+
+/** Files changed in the session that a command's before-images cover even where git ignores them; the latest ones. */
+const maxChangedPaths = 500;
 
 /** Makes the schedulers of a turn's steps. */
 export function createToolCalls(deps: ToolCallDeps): (signal: AbortSignal) => StepScheduler {
@@ -142,7 +151,9 @@ async function decide(
     signal.throwIfAborted();
     const decisionNow = decideNow();
     if (decisionNow.decision !== "ask") return toVerdict(decisionNow);
-    const detail = [call.detail, decisionNow.by === "default" ? "" : decisionNow.reason].filter(Boolean).join("\n\n");
+    const caution = await call.caution?.(deps.workspace, await changedPaths(deps), signal);
+    const reason = decisionNow.by === "default" ? "" : decisionNow.reason;
+    const detail = [call.detail, caution, reason].filter(Boolean).join("\n\n");
     const { title } = call;
     const rule = ruleFor(question);
     return ask(
@@ -151,6 +162,13 @@ async function decide(
       signal,
     );
   });
+}
+
+/** Files that the session has changed, as the workspace names them. */
+async function changedPaths({ session, workspace }: ToolCallDeps): Promise<readonly string[]> {
+  const uris = new Set(session.state.turns.flatMap(({ changes }) => changes.map(({ uri }) => uri)));
+  const recent = [...uris].slice(-maxChangedPaths);
+  return Promise.all(recent.map(async (uri) => (await workspace.resolve(uri)).path));
 }
 
 function toVerdict({ decision, reason }: PermissionDecision): Verdict {
@@ -184,14 +202,20 @@ async function keepRule(deps: ToolCallDeps, rule: string): Promise<void> {
   }
 }
 
-type Ports = Pick<ToolContext, "report" | "lastSeen" | "saw" | "change">;
+type Ports = Pick<ToolContext, "report" | "lastSeen" | "saw" | "change" | "observe">;
 
 function portsFor(deps: ToolCallDeps, callId: CallId, signal: AbortSignal): Ports {
   return {
     report: (text) => deps.session.stream({ type: "tool_output_delta", callId, text }),
     lastSeen: (uri) => deps.memory.lastSeen.get(uri),
     saw: (file) => remember(deps.memory.lastSeen, file),
-    change: (change) => applyChange(deps, callId, change, signal),
+    change: (change) => deps.fileOrder.run(change.uri, () => applyChange(deps, callId, change, signal)),
+    observe: async (scope, run) => {
+      const { session, store, workspace, turnId } = deps;
+      const append = (...bodies: readonly SessionEventBody[]) => session.append(...bodies);
+      const paths = [...new Set([...scope.paths, ...(await changedPaths(deps))])];
+      return observeCommand({ append, store, workspace, turnId, callId }, { ...scope, paths }, run, signal);
+    },
   };
 }
 

@@ -8,7 +8,7 @@
 import * as z from "zod/mini";
 import en from "zod/v4/locales/en.js";
 import type { CallId, Json, Location, ToolKind, ToolSpec } from "../protocol/types.ts";
-import type { FileText, ResolvedPath, Version, Workspace } from "../workspace/workspace.ts";
+import type { ChangeScope, FileText, ResolvedPath, Version, Workspace } from "../workspace/workspace.ts";
 
 /** What a call touches: file URIs, `dir/**` for everything below a folder, or `*` for anything at all. */
 export interface Access {
@@ -47,6 +47,11 @@ export interface ToolContext {
     | { readonly applied: true; readonly version: Version | null }
     | { readonly applied: false; readonly current: FileText | null }
   >;
+  /**
+   * Runs what changes files without telling (a command): their bytes are stored before, and what has changed is recorded
+   * as this call's after, also when it fails. Throws `ToolError`, without running it, when bytes cannot be stored.
+   */
+  readonly observe?: <Result>(scope: ChangeScope, run: () => Promise<Result>) => Promise<Result>;
 }
 
 /** A tool that the model can call. */
@@ -70,8 +75,20 @@ export interface ParsedCall {
   readonly subjects: (workspace: Workspace) => Promise<readonly Subject[]>;
   readonly locations: (workspace: Workspace) => Promise<readonly Location[]>;
   readonly access: (workspace: Workspace) => Promise<Access>;
+  /**
+   * What the user should know before they allow it, or `undefined`. `changed` are the paths of files that the session has
+   * changed.
+   */
+  readonly caution?: Caution;
   readonly run: (context: ToolContext) => Promise<ToolOutput>;
 }
+
+/** Looks at what a call could destroy, and says it in sentences. */
+export type Caution = (
+  workspace: Workspace,
+  changed: readonly string[],
+  signal: AbortSignal,
+) => Promise<string | undefined>;
 
 /** What a permission rule is matched against. */
 export type Subject =
@@ -93,6 +110,7 @@ export interface ToolDefinition<Schema extends z.ZodMiniType> {
   readonly paths: (input: z.output<Schema>) => readonly string[];
   readonly subjects?: (input: z.output<Schema>) => readonly Subject[];
   readonly access?: (input: z.output<Schema>, workspace: Workspace) => Promise<Access>;
+  readonly caution?: (input: z.output<Schema>, ...about: Parameters<Caution>) => ReturnType<Caution>;
   readonly run: (input: z.output<Schema>, context: ToolContext) => Promise<ToolOutput>;
 }
 
@@ -157,6 +175,7 @@ function toParsedCall<Schema extends z.ZodMiniType>(
         ? { reads: uris, writes: [] }
         : { reads: uris, writes: uris };
     },
+    caution: async (...about) => definition.caution?.(input, ...about),
     run: (context) => definition.run(input, context),
   };
 }

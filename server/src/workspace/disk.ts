@@ -12,6 +12,8 @@ import { errorCode, messageOf, ToolError } from "../base/errors.ts";
 import { flushFolder } from "../base/flushFolder.ts";
 import { atomicWrite } from "./atomicWrite.ts";
 import { CappedOutput, defaultOutputLimits, type OutputLimits } from "./cappedOutput.ts";
+import { snapshotFolder, surveyFolder } from "./changeScan.ts";
+import { readFileBytes, swapFileBytes } from "./fileBytes.ts";
 import { createIgnoreRules, excludeToIgnorePatterns } from "./ignore.ts";
 import { walk } from "./listing.ts";
 import { nearNames } from "./nearNames.ts";
@@ -67,6 +69,7 @@ export function createDiskWorkspace(deps: DiskDeps): Workspace & TextSearch {
   const rules = createIgnoreRules(realRoot, () => deps.exclude?.() ?? []);
   const find = (path: string) => locate(root, realRoot, path);
   const swapping = createQueues();
+  const scanned = { root, realRoot, environment: deps.environment };
   let ripgrep: Promise<string | undefined> | undefined;
 
   async function resolve(path: string): Promise<ResolvedPath> {
@@ -179,6 +182,18 @@ export function createDiskWorkspace(deps: DiskDeps): Workspace & TextSearch {
         throw writeFailure(error, located.path);
       }
     },
+    readBytes: async (uri, signal) => {
+      signal.throwIfAborted();
+      return readFileBytes(await find(uri));
+    },
+    swapBytes: async (uri, expected, replacement, signal) => {
+      const located = await find(uri);
+      return swapping.run(located.fsPath, () =>
+        swapFileBytes(located, { expected, replacement, id: deps.createId() }, signal),
+      );
+    },
+    surveyChanges: (scope, signal) => surveyFolder(scanned, scope, signal),
+    snapshotChanges: (scope, keep, signal) => snapshotFolder(scanned, scope, keep, signal),
     list: async (path, options, signal) => {
       const resolved = await resolve(path);
       if ((await kindOf(resolved.fsPath)) === "file") throw await notAFolder(resolved, signal);

@@ -8,7 +8,9 @@
  */
 import { createHash } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
+import { fileURLToPath } from "node:url";
 import { ToolError } from "../base/errors.ts";
+import type { FileChange } from "../protocol/types.ts";
 import { fromLf, lineStyleOf, sameButForEndings } from "../text/lineEndings.ts";
 import { type DocumentEdit, toDocumentEdits } from "./documentEdits.ts";
 import { matchesGlob } from "./ignore.ts";
@@ -16,6 +18,7 @@ import { createQueues } from "./queues.ts";
 import { refuseReadOnly } from "./textFile.ts";
 import type {
   FileText,
+  FoundChanges,
   SearchHit,
   SearchOutcome,
   SearchQuery,
@@ -41,6 +44,8 @@ export interface EditorPort {
   readonly applyEdit: (uri: string, version: number, edits: readonly DocumentEdit[]) => Promise<boolean>;
   /** Saves the document if it is at `version`; `false` when it was not saved. */
   readonly save: (uri: string, version: number) => Promise<boolean>;
+  /** Numbers saves of any document from 1: the number of the latest, of all or of one document; 0 when there was none. */
+  readonly lastSave?: (uri?: string) => number;
 }
 
 /** How often a swap looks again after the editor refused an edit, before it gives up as stale. */
@@ -144,6 +149,11 @@ export function createEditorWorkspace(base: Workspace & TextSearch, port: Editor
     return { hits: ordered.slice(0, query.limit), truncated: truncated || ordered.length > query.limit };
   }
 
+  async function isDirty(path: string, signal: AbortSignal): Promise<boolean> {
+    const { uri } = await base.resolve(path);
+    return (await readOpen(uri, signal))?.file.source === "buffer";
+  }
+
   return {
     root: base.root,
     resolve: (path) => base.resolve(path),
@@ -156,10 +166,52 @@ export function createEditorWorkspace(base: Workspace & TextSearch, port: Editor
       return swaps.run(uri, () => swapOpen(uri, { version, text }, signal));
     },
     setMode: async (path, mode, signal) => base.setMode?.(path, mode, signal),
+    ...bytesOf(base, isDirty),
+    ...changesOf(base, port),
     list: (path, options, signal) => base.list(path, options, signal),
     search,
     run: (options, signal) => base.run(options, signal),
   };
+}
+
+/** Bytes are the disk's business, but never under unsaved text. */
+function bytesOf(
+  base: Workspace,
+  isDirty: (path: string, signal: AbortSignal) => Promise<boolean>,
+): Pick<Workspace, "readBytes" | "swapBytes"> {
+  const { readBytes, swapBytes } = base;
+  return {
+    ...(readBytes && { readBytes }),
+    ...(swapBytes && {
+      swapBytes: async (path, expected, replacement, signal) => {
+        if (!(await isDirty(path, signal))) return swapBytes(path, expected, replacement, signal);
+        throw new ToolError(`${path} is open in the editor with unsaved changes, so it was left as it is.`);
+      },
+    }),
+  };
+}
+
+/** What a command changed, without what was saved in the editor while it ran: undoing that would take away typing. */
+function changesOf(base: Workspace, port: EditorPort): Pick<Workspace, "surveyChanges" | "snapshotChanges"> {
+  const { surveyChanges, snapshotChanges } = base;
+  const withoutSaved = ({ changes, lost }: FoundChanges, since: number): FoundChanges => {
+    const isSaved = ({ uri }: FileChange) => (port.lastSave?.(uri) ?? 0) > since;
+    return { changes: changes.filter((change) => !isSaved(change)), lost, saved: changes.filter(isSaved).map(toPath) };
+  };
+  return {
+    ...(surveyChanges && { surveyChanges }),
+    ...(snapshotChanges && {
+      snapshotChanges: async (...about) => {
+        const since = port.lastSave?.() ?? 0;
+        const snapshot = await snapshotChanges(...about);
+        return { ...snapshot, changes: async (signal) => withoutSaved(await snapshot.changes(signal), since) };
+      },
+    }),
+  };
+}
+
+function toPath({ uri }: FileChange): string {
+  return fileURLToPath(uri);
 }
 
 /** How many hits in files with unsaved text may be dropped before fewer than asked for are left. */

@@ -4,6 +4,8 @@
  * Not here: merging, permissions and what counts as a sensible edit. Easily got wrong: a version is opaque (compare it
  * for equality only), and `swap` never overwrites what its caller has not seen.
  */
+import type { BlobId, FileChange } from "../protocol/types.ts";
+
 /** An opaque token that changes whenever the text does. */
 export type Version = string & { readonly __brand: "Version" };
 
@@ -95,6 +97,51 @@ export interface ResolvedPath {
   readonly ignored: boolean;
 }
 
+/** A file as bytes. */
+export interface FileBytes {
+  readonly bytes: Uint8Array;
+  /** Unix permission bits. */
+  readonly mode: number;
+}
+
+/** What a command may reach beyond what is always looked at. */
+export interface ChangeScope {
+  /** Files and folders, relative to the root or absolute: their bytes are kept even where git ignores them. */
+  readonly paths: readonly string[];
+  /** Whether what git ignores may be destroyed as well. */
+  readonly ignored: boolean;
+  /** Whether it may also reach files that it does not name. */
+  readonly anything: boolean;
+}
+
+/** What Hermes could bring back if a command that is about to run destroyed it. */
+export interface ChangeSurvey {
+  /** Files that git could not give back and whose bytes are kept. */
+  readonly files: number;
+  /** What could not be brought back, each in words that follow "not kept: ". Empty when everything could. */
+  readonly gaps: readonly string[];
+  /** Those of the scope's paths that exist. */
+  readonly present: readonly string[];
+}
+
+/** What was found to have changed. */
+export interface FoundChanges {
+  readonly changes: readonly FileChange[];
+  /** Paths of changed files whose former bytes are not known. */
+  readonly lost: readonly string[];
+  /** Paths of changed files that were saved in the editor meanwhile: theirs is the change, so it is not among `changes`. */
+  readonly saved?: readonly string[];
+}
+
+/** The state before a command. */
+export interface ChangeSnapshot extends ChangeSurvey {
+  /** What has changed since. Both images of every change are stored. Throws when files can no longer be listed at all. */
+  changes(signal: AbortSignal): Promise<FoundChanges>;
+}
+
+/** Stores bytes until they are asked for, as `SessionStore.putBlob` does. */
+export type KeepBytes = (bytes: Uint8Array) => Promise<BlobId>;
+
 /** The files of one project. Paths are what the model writes: relative to the root, absolute, or `file:` URIs. */
 export interface Workspace {
   /** Absolute path of the root folder. */
@@ -115,6 +162,26 @@ export interface Workspace {
    * have no such bits.
    */
   setMode?(uri: string, mode: number, signal: AbortSignal): Promise<void>;
+  /**
+   * The bytes on disk; `null` where there is no file. Throws `ToolError` for what is no regular file (links are not
+   * followed), is larger than 64 MB, or may not be read.
+   */
+  readBytes?(uri: string, signal: AbortSignal): Promise<FileBytes | null>;
+  /**
+   * Replaces a file on disk if it still has the bytes of `expected` (`null`: if there is none); `replacement: null`
+   * deletes it. `false` when it has moved on. Atomic; without a `mode` the mode stays. Read-only files are replaced too.
+   * Throws `ToolError` when the disk refuses or an editor holds unsaved changes to it.
+   */
+  swapBytes?(
+    uri: string,
+    expected: BlobId | null,
+    replacement: { readonly bytes: Uint8Array; readonly mode?: number } | null,
+    signal: AbortSignal,
+  ): Promise<boolean>;
+  /** Looks at what a command could destroy, without storing anything. Absent where files cannot be listed. */
+  surveyChanges?(scope: ChangeScope, signal: AbortSignal): Promise<ChangeSurvey>;
+  /** Stores what a command could destroy. Rejects as `keep` does: then the command must not run. */
+  snapshotChanges?(scope: ChangeScope, keep: KeepBytes, signal: AbortSignal): Promise<ChangeSnapshot>;
   /** Lists a folder, ignored entries left out. Stops at `limit` and says so. */
   list(
     path: string,

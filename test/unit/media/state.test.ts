@@ -2,7 +2,15 @@
  * What messages make of the page, as tables: each row is what was said, and what is then on the page.
  */
 import { describe, expect, test } from "vitest";
-import { initialState, isRunning, type PageAction, type PanelState, reduce, turnsOf } from "../../../media/state.ts";
+import {
+  initialState,
+  isRunning,
+  type PageAction,
+  type PanelState,
+  pendingFiles,
+  reduce,
+  turnsOf,
+} from "../../../media/state.ts";
 import type { TurnView } from "../../../media/turnState.ts";
 import type { ToPanel } from "../../../server/src/protocol/panel.ts";
 import type { SessionDelta, SessionEventBody, SessionId } from "../../../server/src/protocol/types.ts";
@@ -247,4 +255,14 @@ describe("the page", () => {
     expect(reduce(searching, { type: "sessions", query: "old", sessions: [] }).list?.sessions).toBeUndefined();
     expect(reduce(searching, { type: "sessions", query: "new", sessions: [] }).list?.sessions).toEqual([]);
   });
+});
+
+test("what is pending is told for all sessions, and the page takes that of its own", () => {
+  const counts = { status: "modified", hunks: 2, addedLines: 3, removedLines: 1, turnIds: [turnId] } as const;
+  const own = { sessionId, uri: "file:///a.ts", ...counts };
+  const files = [own, { ...own, sessionId: "other" as SessionId }];
+  const page = pageAfter({ type: "session", sessionId, events: [], live: [] }, { type: "pending", files });
+  expect(pendingFiles(page)).toEqual([own]);
+  expect(pendingFiles(reduce(page, { type: "pending", files: [] }))).toEqual([]);
+  expect([page.follow, reduce(page, { type: "follow", on: true }).follow]).toEqual([false, true]);
 });

@@ -22,6 +22,7 @@ async function write(fail?: "putBlob" | "file_changed" | "swap") {
   const scheduler = createToolCalls({
     session: {
       id: "s1" as SessionId,
+      state: { turns: [] },
       append: async (...bodies: readonly SessionEventBody[]) => {
         for (const body of bodies) {
           failing(body.type);

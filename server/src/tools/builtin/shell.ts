@@ -1,7 +1,8 @@
 /**
  * The `shell` tool: runs a command in the workspace's root and gives its exit code and output.
  *
- * Not here: processes, the cap on output and ending the tree (the workspace); what may run beside it (`shellAccess.ts`).
+ * Not here: processes, the cap on output and ending the tree (the workspace); what may run beside it (`shellAccess.ts`);
+ * what it destroys (`shellDamage.ts`).
  * Easily got wrong: an exit code other than 0 is a result, not a failure of the tool, but is marked as an error for the
  * model; so is a timeout.
  */
@@ -10,7 +11,8 @@ import type { Clock } from "../../base/async.ts";
 import { createPlainStream, plainText } from "../../text/terminal.ts";
 import type { RunOutcome } from "../../workspace/workspace.ts";
 import { defineTool, type Tool } from "../tool.ts";
-import { shellAccess } from "./shellAccess.ts";
+import { onlyReads, shellAccess } from "./shellAccess.ts";
+import { cautionOf, scopeOf } from "./shellDamage.ts";
 import { oneLine } from "./text.ts";
 
 const defaultTimeout = 120;
@@ -38,6 +40,8 @@ export function createShellTool(deps: { readonly clock: Pick<Clock, "now"> }): T
     paths: () => [],
     subjects: ({ command }) => [{ type: "command", command }],
     access: async ({ command }) => shellAccess(command),
+    caution: async ({ command }, workspace, changed, signal) =>
+      onlyReads(command) ? undefined : cautionOf(command, workspace, changed, signal),
     run: async ({ command, timeoutSeconds = defaultTimeout }, context) => {
       const startedAt = deps.clock.now();
       const toPlain = createPlainStream();
@@ -45,10 +49,11 @@ export function createShellTool(deps: { readonly clock: Pick<Clock, "now"> }): T
         const text = toPlain(piece);
         if (text !== "") context.report(text);
       };
-      const outcome = await context.workspace.run(
-        { command, timeoutMs: timeoutSeconds * 1000, onOutput },
-        context.signal,
-      );
+      const run = () => context.workspace.run({ command, timeoutMs: timeoutSeconds * 1000, onOutput }, context.signal);
+      const outcome =
+        context.observe && !onlyReads(command)
+          ? await context.observe(await scopeOf(command, context.workspace, context.signal), run)
+          : await run();
       const seconds = (deps.clock.now() - startedAt) / 1000;
       return { text: describe(outcome, seconds, timeoutSeconds), isError: outcome.timedOut || outcome.exitCode !== 0 };
     },

@@ -1,0 +1,344 @@
+/**
+ * The user's side of the edit ledger: tells what is pending as files change, and keeps or undoes it on request.
+ *
+ * Not here: attribution (`editLedger.ts`, `text/pending.ts`) or undo of whole turns (`checkpoint.ts`). Easily got wrong: a
+ * file is read, changed and recorded in its place in `fileOrder`, where the agent's changes wait too, so that a review
+ * never falls between a change that is announced and the same change made.
+ */
+import { type Clock, Serial } from "../base/async.ts";
+import { messageOf, RequestError, ToolError } from "../base/errors.ts";
+import { log } from "../base/trace.ts";
+import type { ReviewParams } from "../protocol/methods.ts";
+import type {
+  BlobId,
+  CallId,
+  PendingFile,
+  SessionEvent,
+  SessionEventBody,
+  TurnId,
+  UndoneFile,
+} from "../protocol/types.ts";
+import type { SessionStore } from "../storage/store.ts";
+import { hunksOf, isSettled, keepHunks, type PendingText, undoHunks } from "../text/pending.ts";
+import { digestOf } from "../workspace/fileBytes.ts";
+import type { Queues } from "../workspace/queues.ts";
+import type { FileText, Workspace } from "../workspace/workspace.ts";
+import { EditLedger, type FileView, type Present, wholeFileId } from "./editLedger.ts";
+
+/** What a review needs. */
+export interface ReviewDeps {
+  readonly store: Pick<SessionStore, "getBlob" | "putBlob">;
+  readonly workspace: Workspace;
+  /** By URI: whoever changes a file for the session waits here for those before. */
+  readonly fileOrder: Queues;
+  readonly append: (body: SessionEventBody) => Promise<void>;
+  /** Told what is pending whenever that changes. Absent where nobody looks. */
+  readonly onChange?: (files: readonly PendingFile[]) => void;
+  readonly clock: Pick<Clock, "sleep">;
+}
+
+/** Milliseconds in which changes of files are gathered before they are looked at. */
+const gatherMs = 50;
+/** Files whose hunks are told apart; of those beyond, it is only said that they have changed. */
+const maxFiles = 500;
+/** How often a file that keeps changing under an undo is looked at again. */
+const maxTries = 5;
+
+/** The review of one session. Feed it every event, in order; `close` it when the session leaves memory. */
+export class Review {
+  readonly #deps: ReviewDeps;
+  readonly #ledger: EditLedger;
+  readonly #telling = new Serial();
+  readonly #dirty = new Set<string>();
+  readonly #described = new Map<string, PendingFile>();
+  /** The files that each running call has changed. */
+  readonly #calls = new Map<CallId, Set<string>>();
+  readonly #closing = new AbortController();
+  #waits = false;
+  #told = "[]";
+
+  constructor(deps: ReviewDeps, events: readonly SessionEvent[]) {
+    this.#deps = deps;
+    this.#ledger = new EditLedger(deps.store);
+    for (const event of events) this.#ledger.take(event);
+  }
+
+  /** True when the agent has changed any file in this session. */
+  get hasFiles(): boolean {
+    return this.#ledger.uris.length > 0;
+  }
+
+  /** Takes note of an event that has been stored. */
+  take(event: SessionEvent): void {
+    const uris = this.#ledger.take(event);
+    if (event.type === "file_changed") {
+      const changed = this.#calls.get(event.callId) ?? new Set();
+      this.#calls.set(event.callId, changed.add(event.change.uri));
+    } else if (event.type === "tool_result") {
+      for (const uri of this.#calls.get(event.callId) ?? []) this.fileChanged(uri);
+      this.#calls.delete(event.callId);
+    }
+    for (const uri of uris) this.fileChanged(uri);
+  }
+
+  /** Looks at a file again, given by its resolved URI, if it is one that the agent has changed. */
+  fileChanged(uri: string): void {
+    if (!this.#ledger.has(uri)) return;
+    this.#dirty.add(uri);
+    if (this.#deps.onChange && !this.#waits) void this.#tellSoon();
+  }
+
+  /** Looks at every file again that has something pending, or had. */
+  allChanged(): void {
+    for (const uri of this.#ledger.uris) this.fileChanged(uri);
+  }
+
+  /** Looks at every file again and tells what is pending, even if that is what was told last. */
+  refresh(): Promise<void> {
+    for (const uri of this.#ledger.uris) this.#dirty.add(uri);
+    this.#told = "";
+    return this.#tell();
+  }
+
+  /** The text of a shadow that was told of lately; the store has those that a review has made final. */
+  shadow(id: BlobId): string | undefined {
+    return this.#ledger.shadow(id);
+  }
+
+  /**
+   * Keeps or undoes. Answers for each file that had something to review; one that cannot be written is a `conflict` and
+   * left as it is. Throws `RequestError` `stale_hunk` when the hunk that was asked for is not there any more.
+   */
+  async apply(params: Omit<ReviewParams, "sessionId">, signal: AbortSignal): Promise<readonly UndoneFile[]> {
+    const uris = params.uri === undefined ? this.#ledger.uris : [(await this.#deps.workspace.resolve(params.uri)).uri];
+    const files: UndoneFile[] = [];
+    try {
+      for (const uri of uris) {
+        if (this.#ledger.isSettled(uri)) continue;
+        signal.throwIfAborted();
+        const outcome = await this.#deps.fileOrder.run(uri, () => this.#reviewFile(uri, params, signal));
+        if (outcome) files.push({ uri, outcome });
+      }
+    } finally {
+      for (const uri of uris) if (this.#ledger.has(uri)) this.#dirty.add(uri);
+      await this.#tell();
+    }
+    if (params.hunkId !== undefined && files.length === 0) {
+      throw new RequestError(
+        "stale_hunk",
+        "This change is not there any more as it was shown. Nothing was changed; look at what is there now.",
+      );
+    }
+    return files;
+  }
+
+  /** Stops telling. */
+  close(): void {
+    this.#closing.abort();
+  }
+
+  /** `undefined` when nothing in the file was asked for. */
+  async #reviewFile(
+    uri: string,
+    params: Omit<ReviewParams, "sessionId">,
+    signal: AbortSignal,
+  ): Promise<UndoneFile["outcome"] | undefined> {
+    for (let tries = 0; tries < maxTries; tries++) {
+      const { present, file } = await this.#read(uri);
+      const view = await this.#ledger.view(uri, present);
+      const chosen = view ? choose(view, uri, params) : new Set<number>();
+      if (!view || chosen.size === 0) return undefined;
+      if (params.action === "keep") {
+        await this.#keep(uri, view, chosen);
+        return "unchanged";
+      }
+      const outcome = await this.#tryUndo(uri, { view, file, chosen }, signal);
+      if (outcome) return outcome;
+    }
+    return "conflict";
+  }
+
+  async #keep(uri: string, view: FileView, chosen: ReadonlySet<number>): Promise<void> {
+    if (view.kind === "text") return this.#record(uri, "keep", { view, chosen, next: keepHunks(view.pending, chosen) });
+    await this.#recordBytes(uri, "keep", view, view.text);
+  }
+
+  #recordBytes(
+    uri: string,
+    action: "keep" | "undo",
+    { text: before, ids }: Extract<FileView, { readonly kind: "bytes" }>,
+    text: BlobId | null,
+  ): Promise<void> {
+    return this.#deps.append({
+      type: "hunks_reviewed",
+      uri,
+      action,
+      hunks: 1,
+      hunkIds: ids,
+      before,
+      shadow: text,
+      text,
+    });
+  }
+
+  /** `undefined` when the file has moved on. */
+  async #tryUndo(
+    uri: string,
+    { view, file, chosen }: { readonly view: FileView; readonly file: FileText | null; readonly chosen: Set<number> },
+    signal: AbortSignal,
+  ): Promise<UndoneFile["outcome"] | undefined> {
+    const { workspace } = this.#deps;
+    try {
+      if (view.kind === "bytes") return await this.#undoBytes(uri, view, signal);
+      // A file with the user's words in it is not deleted.
+      if (view.pending.shadow === null && view.pending.edited) return "conflict";
+      const next = undoHunks(view.pending, chosen);
+      await this.#store(view.pending, next);
+      const swap = await workspace.swap(uri, file?.version ?? null, next.text, signal);
+      if (!swap.applied) return undefined;
+      await this.#record(uri, "undo", { view, chosen, next });
+      const { before, after } = view.modes;
+      const isModeAgents = file === null || (after !== undefined && file.mode === after);
+      if (isSettled(next) && next.text !== null && before !== undefined && isModeAgents) {
+        await workspace.setMode?.(uri, before, signal);
+      }
+      return "restored";
+    } catch (error) {
+      if (!(error instanceof ToolError)) throw error;
+      log("warn", `A change in ${uri} was not undone: ${messageOf(error)}`);
+      return "conflict";
+    }
+  }
+
+  async #undoBytes(
+    uri: string,
+    view: Extract<FileView, { readonly kind: "bytes" }>,
+    signal: AbortSignal,
+  ): Promise<UndoneFile["outcome"]> {
+    const { store, workspace } = this.#deps;
+    const { shadow, text, modes } = view;
+    try {
+      const mode = modes.before === undefined ? {} : { mode: modes.before };
+      const replacement = shadow === null ? null : { bytes: await store.getBlob(shadow), ...mode };
+      if (!(await workspace.swapBytes?.(uri, text, replacement, signal))) return "conflict";
+    } catch (error) {
+      if (!(error instanceof RequestError)) throw error;
+      log("warn", `A change in ${uri} was not undone: ${error.message}`);
+      return "conflict";
+    }
+    await this.#recordBytes(uri, "undo", view, shadow);
+    return "restored";
+  }
+
+  async #record(
+    uri: string,
+    action: "keep" | "undo",
+    {
+      view,
+      chosen,
+      next,
+    }: {
+      readonly view: Extract<FileView, { readonly kind: "text" }>;
+      readonly chosen: ReadonlySet<number>;
+      readonly next: PendingText<TurnId>;
+    },
+  ): Promise<void> {
+    const { before, shadow, text } = await this.#store(view.pending, next);
+    const hunkIds = view.ids.filter((_, at) => chosen.has(at));
+    await this.#deps.append({
+      type: "hunks_reviewed",
+      uri,
+      action,
+      hunks: hunkIds.length,
+      hunkIds,
+      before,
+      shadow,
+      text,
+    });
+  }
+
+  async #store(
+    pending: PendingText<TurnId>,
+    next: PendingText<TurnId>,
+  ): Promise<{ readonly [side in "before" | "shadow" | "text"]: BlobId | null }> {
+    const put = async (text: string | null) =>
+      text === null ? null : this.#deps.store.putBlob(new TextEncoder().encode(text));
+    const before = await put(pending.text);
+    const shadow = await put(next.shadow);
+    return { before, shadow, text: next.text === pending.text ? before : await put(next.text) };
+  }
+
+  async #read(uri: string): Promise<{ readonly present: Present; readonly file: FileText | null }> {
+    const { workspace } = this.#deps;
+    try {
+      // Reading a missing file searches for names like it; deleting it if it is missing only says what is there.
+      const probe = await workspace.swap(uri, null, null, neverAborted);
+      const file = probe.applied ? null : probe.current;
+      return { present: { kind: "text", text: file?.text ?? null }, file };
+    } catch (error) {
+      if (!(error instanceof ToolError)) throw error;
+      return { present: { kind: "not text", digest: await this.#digest(uri) }, file: null };
+    }
+  }
+
+  async #digest(uri: string): Promise<BlobId | undefined> {
+    try {
+      const file = await this.#deps.workspace.readBytes?.(uri, neverAborted);
+      return file ? digestOf(file.bytes) : undefined;
+    } catch (error) {
+      if (error instanceof ToolError) return undefined;
+      throw error;
+    }
+  }
+
+  async #tellSoon(): Promise<void> {
+    const { signal } = this.#closing;
+    this.#waits = true;
+    try {
+      await this.#deps.clock.sleep(gatherMs, signal).finally(() => {
+        this.#waits = false;
+      });
+      await this.#tell();
+    } catch (error) {
+      if (!signal.aborted) log("error", "What is pending could not be found out", error);
+    }
+  }
+
+  #tell(): Promise<void> {
+    return this.#telling.run(async () => {
+      const { onChange, fileOrder } = this.#deps;
+      const { signal } = this.#closing;
+      if (!onChange || signal.aborted) return;
+      const looked = [...this.#dirty];
+      this.#dirty.clear();
+      for (const uri of looked) {
+        signal.throwIfAborted();
+        const file = await fileOrder.run(uri, () => this.#describe(uri));
+        if (file) this.#described.set(uri, file);
+        else this.#described.delete(uri);
+      }
+      const files = this.#ledger.uris.flatMap((uri) => this.#described.get(uri) ?? []);
+      const telling = JSON.stringify(files);
+      if (telling === this.#told || signal.aborted) return;
+      this.#told = telling;
+      onChange(files);
+    });
+  }
+
+  async #describe(uri: string): Promise<PendingFile | undefined> {
+    if (this.#ledger.isSettled(uri)) return undefined;
+    if (this.#described.size >= maxFiles && !this.#described.has(uri)) return this.#ledger.describeCoarsely(uri);
+    const view = await this.#ledger.view(uri, (await this.#read(uri)).present);
+    return view && this.#ledger.describe(uri, view);
+  }
+}
+
+const neverAborted = new AbortController().signal;
+
+function choose(view: FileView, uri: string, { hunkId, turnId }: Pick<ReviewParams, "hunkId" | "turnId">): Set<number> {
+  const authors = view.kind === "text" ? hunksOf(view.pending).map(({ by }) => by) : [view.by];
+  const isMeant = (at: number) =>
+    (hunkId === undefined || hunkId === view.ids[at] || hunkId === wholeFileId(uri)) &&
+    (turnId === undefined || authors[at]?.includes(turnId));
+  return new Set(view.ids.flatMap((_, at) => (isMeant(at) ? [at] : [])));
+}

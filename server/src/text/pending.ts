@@ -1,0 +1,458 @@
+/**
+ * Which lines of a text are the agent's and still wait for the user's word: pure functions over a text and its *shadow*,
+ * the same text without the pending hunks.
+ *
+ * Not here: files, events, ids (`session/editLedger.ts`). Easily got wrong: hunks are carried from change to change and
+ * never found anew by comparing shadow and text, because such a diff may well align the user's lines with the agent's;
+ * and line endings and byte order marks are kept apart from lines, so line numbers mean the same in any style.
+ */
+import { type LineChange, lineChanges, splitLines } from "./diff.ts";
+import { type LineEnding, lineStyleOf, withoutBom } from "./lineEndings.ts";
+
+/** Some lines, counted from the start of their hunk. */
+export interface LineRange {
+  readonly start: number;
+  readonly count: number;
+}
+
+/** A pending change: lines `old…` of the shadow became lines `new…` of the text. */
+export interface Hunk<By> extends LineChange {
+  /** Who made it, first to last. */
+  readonly by: readonly By[];
+  /** The shadow's lines that the agent removed; the others in the hunk the user did. */
+  readonly removed: readonly LineRange[];
+  /** The text's lines that the agent wrote; the others in the hunk the user did. */
+  readonly written: readonly LineRange[];
+}
+
+/** A text and what is pending in it. `null` stands for a file that does not exist. */
+export interface PendingText<By> {
+  readonly shadow: string | null;
+  readonly text: string | null;
+  /** In line order, none touching the next. Read them by `hunksOf`: some changes are of the whole file. */
+  readonly lineHunks: readonly Hunk<By>[];
+  /** Everyone who changed the text since nothing was pending. */
+  readonly by: readonly By[];
+  /** True when the user has put other words into a file that the agent made. */
+  readonly edited: boolean;
+}
+
+/** A text in which nothing is pending. */
+export function settled<By>(text: string | null): PendingText<By> {
+  return { shadow: text, text, lineHunks: [], by: [], edited: false };
+}
+
+/** What differs between a shadow and a text, found anew: for when the way from one to the other is not known. */
+export function pendingBetween<By>(shadow: string | null, text: string | null, by: readonly By[]): PendingText<By> {
+  const lineHunks = shadow === null || text === null ? [] : freshHunks(shadow, text, by);
+  return normal({ shadow, text, lineHunks, by, edited: false });
+}
+
+/** The shadow's and the text's lines of a hunk, without their endings. */
+export interface HunkLines {
+  readonly before: readonly string[];
+  readonly after: readonly string[];
+}
+
+/** The lines of every hunk, in the order of `hunksOf`. */
+export function linesOfHunks<By>(pending: PendingText<By>): readonly HunkLines[] {
+  const hunks = hunksOf(pending);
+  if (hunks.length === 0) return [];
+  const [shadow, text] = [pending.shadow, pending.text].map((side) => (side === null ? [] : rawLines(side).raw));
+  const bare = (lines: readonly string[] = [], start: number, count: number) =>
+    lines.slice(start, start + count).map((line) => withEnding(line, ""));
+  return hunks.map((hunk) => ({
+    before: bare(shadow, hunk.oldStart, hunk.oldCount),
+    after: bare(text, hunk.newStart, hunk.newCount),
+  }));
+}
+
+/** True when nothing is pending. */
+export function isSettled<By>(pending: PendingText<By>): boolean {
+  return pending.shadow === pending.text;
+}
+
+/** The pending hunks in line order; one for the whole when the file came, went, or changed only its line endings. */
+export function hunksOf<By>(pending: PendingText<By>): readonly Hunk<By>[] {
+  if (isSettled(pending)) return [];
+  if (!isWhole(pending)) return pending.lineHunks;
+  const [oldCount, newCount] = [countOf(pending.shadow), countOf(pending.text)];
+  return [wholeHunk({ oldStart: 0, oldCount, newStart: 0, newCount }, pending.by)];
+}
+
+/**
+ * The state after the user, or any program that is not the agent, made `next` of the text. What does not touch a
+ * pending hunk becomes part of the shadow; what does stays in the hunk, as long as something of the agent's is in it.
+ */
+export function userChanged<By>(pending: PendingText<By>, next: string | null): PendingText<By> {
+  const { shadow, text } = pending;
+  if (next === text) return pending;
+  // The user's own deletion or new file takes the place of whatever was pending.
+  if (isSettled(pending) || text === null || next === null) return settled(next);
+  if (shadow === null) return { ...pending, text: next, edited: pending.edited || !sameWords(text, next) };
+  return stepped({ ...pending, shadow, text }, next, []);
+}
+
+/**
+ * The state after the agent replaced `before` by `after`. Whatever differs between `before` and the text known so far
+ * was the user's doing. Start from `settled(before)`.
+ */
+export function agentChanged<By>(
+  pending: PendingText<By>,
+  before: string | null,
+  after: string | null,
+  who: By,
+): PendingText<By> {
+  const known = userChanged(pending, before);
+  if (after === known.text) return known;
+  const by = union(known.by, [who]);
+  const { shadow, text } = known;
+  if (shadow === null || text === null || after === null) {
+    return { ...pendingBetween(shadow, after, by), edited: shadow !== after && known.edited };
+  }
+  return stepped({ ...known, shadow, text, by }, after, [who]);
+}
+
+/** The state after the user accepted some hunks, given by their places in `hunksOf`. The text stays as it is. */
+export function keepHunks<By>(pending: PendingText<By>, chosen: ReadonlySet<number>): PendingText<By> {
+  if (hunksOf(pending).every((_, at) => chosen.has(at))) return settled(pending.text);
+  if (isWhole(pending) || pending.shadow === null || pending.text === null) return pending;
+  const shadow = rawLines(pending.shadow);
+  const text = rawLines(pending.text);
+  const lines: string[] = [];
+  const lineHunks: Hunk<By>[] = [];
+  let at = 0;
+  let growth = 0;
+  for (const [index, hunk] of pending.lineHunks.entries()) {
+    pushAll(lines, shadow.raw, at, hunk.oldStart);
+    at = hunk.oldStart + hunk.oldCount;
+    if (chosen.has(index)) {
+      pushAll(lines, text.raw, hunk.newStart, hunk.newStart + hunk.newCount, shadow.ending);
+      growth += hunk.newCount - hunk.oldCount;
+    } else {
+      pushAll(lines, shadow.raw, hunk.oldStart, at);
+      lineHunks.push({ ...hunk, oldStart: hunk.oldStart + growth });
+    }
+  }
+  pushAll(lines, shadow.raw, at, shadow.raw.length);
+  return normal({ ...pending, shadow: joined(lines, shadow.bom), lineHunks });
+}
+
+/** The state, and in it the new text, after the user rejected some hunks. No line outside of them changes. */
+export function undoHunks<By>(pending: PendingText<By>, chosen: ReadonlySet<number>): PendingText<By> {
+  // By then the byte order mark and the line endings are as they were, too.
+  if (hunksOf(pending).every((_, at) => chosen.has(at))) return settled(pending.shadow);
+  if (isWhole(pending) || pending.shadow === null || pending.text === null) return pending;
+  const shadow = rawLines(pending.shadow);
+  const text = rawLines(pending.text);
+  const lines: string[] = [];
+  const lineHunks: Hunk<By>[] = [];
+  let at = 0;
+  let growth = 0;
+  for (const [index, hunk] of pending.lineHunks.entries()) {
+    pushAll(lines, text.raw, at, hunk.newStart);
+    at = hunk.newStart + hunk.newCount;
+    if (chosen.has(index)) {
+      pushAll(lines, shadow.raw, hunk.oldStart, hunk.oldStart + hunk.oldCount, text.ending);
+      growth += hunk.oldCount - hunk.newCount;
+    } else {
+      pushAll(lines, text.raw, hunk.newStart, at);
+      lineHunks.push({ ...hunk, newStart: hunk.newStart + growth });
+    }
+  }
+  pushAll(lines, text.raw, at, text.raw.length);
+  return normal({ ...pending, text: joined(lines, text.bom), lineHunks });
+}
+
+/** Takes names off the hunks. A hunk that nobody is left to answer for becomes part of the shadow. */
+export function withoutAuthors<By>(pending: PendingText<By>, gone: ReadonlySet<By>): PendingText<By> {
+  if (gone.size === 0 || !pending.by.some((who) => gone.has(who))) return pending;
+  const left = (by: readonly By[]) => by.filter((who) => !gone.has(who));
+  const orphans = new Set(hunksOf(pending).flatMap(({ by }, at) => (left(by).length === 0 ? [at] : [])));
+  const kept = keepHunks(pending, orphans);
+  const lineHunks = kept.lineHunks.map((hunk) => ({ ...hunk, by: left(hunk.by) }));
+  return { ...kept, lineHunks, by: left(kept.by) };
+}
+
+/** Carries the hunks over to the next text, made by the given authors: none, when the user made it. */
+function stepped<By>(
+  pending: PendingText<By> & { readonly shadow: string; readonly text: string },
+  next: string,
+  authors: readonly By[],
+): PendingText<By> {
+  const lines = linesOf(pending.shadow, pending.text, next);
+  const isUsers = authors.length === 0;
+  const output = new ShadowWriter<By>();
+  for (const region of regionsOf(pending.lineHunks, lineChanges(lines.text.compared, lines.next.compared))) {
+    const [only] = region.hunks;
+    if (only && region.edits.length === 0) {
+      output.keepPending({ ...only, newStart: region.newStart });
+      continue;
+    }
+    const removed = removedIn(region, isUsers);
+    const written = writtenIn(region, isUsers);
+    const by = union(byOf(region.hunks), authors);
+    for (const change of changesIn(region, lines.shadow.compared, lines.next.compared)) {
+      const hunk = {
+        ...change,
+        by,
+        removed: within(removed, change.oldStart, change.oldCount),
+        written: within(written, change.newStart, change.newCount),
+      };
+      if (hunk.removed.length + hunk.written.length > 0) output.keepPending(hunk);
+      else output.takeNext(change);
+    }
+  }
+  const bom = isUsers && lines.shadow.bom === lines.text.bom ? lines.next.bom : lines.shadow.bom;
+  const shadowLines = output.lines(lines.shadow, lines.next, isUsers ? endingFor(lines) : lines.shadow.ending);
+  const isSame = shadowLines === lines.shadow.raw && bom === lines.shadow.bom;
+  const shadow = isSame ? pending.shadow : joined(shadowLines, bom);
+  return normal({ ...pending, shadow, text: next, lineHunks: output.hunks });
+}
+
+/** A place where hunks and edits of the text meet: lines `old…` of the shadow are lines `new…` of the next text. */
+interface Region<By> extends LineChange {
+  /** Its first line in the text. */
+  readonly start: number;
+  readonly hunks: readonly Hunk<By>[];
+  /** From the text to the next text. */
+  readonly edits: readonly LineChange[];
+}
+
+/** Groups hunks (shadow to text) and edits (text to next) that touch in the text. */
+function regionsOf<By>(hunks: readonly Hunk<By>[], edits: readonly LineChange[]): Region<By>[] {
+  const regions: Region<By>[] = [];
+  let hunkAt = 0;
+  let editAt = 0;
+  let hunkGrowth = 0;
+  let editGrowth = 0;
+  for (;;) {
+    const start = Math.min(hunks[hunkAt]?.newStart ?? Infinity, edits[editAt]?.oldStart ?? Infinity);
+    if (start === Infinity) return regions;
+    const [firstHunk, firstEdit] = [hunkAt, editAt];
+    const [oldStart, newStart] = [start - hunkGrowth, start + editGrowth];
+    let end = start;
+    for (;;) {
+      const hunk = hunks[hunkAt];
+      const edit = edits[editAt];
+      if (hunk && hunk.newStart <= end) {
+        end = Math.max(end, hunk.newStart + hunk.newCount);
+        hunkGrowth += hunk.newCount - hunk.oldCount;
+        hunkAt += 1;
+      } else if (edit && edit.oldStart <= end) {
+        end = Math.max(end, edit.oldStart + edit.oldCount);
+        editGrowth += edit.newCount - edit.oldCount;
+        editAt += 1;
+      } else break;
+    }
+    regions.push({
+      start,
+      oldStart,
+      oldCount: end - hunkGrowth - oldStart,
+      newStart,
+      newCount: end + editGrowth - newStart,
+      hunks: hunks.slice(firstHunk, hunkAt),
+      edits: edits.slice(firstEdit, editAt),
+    });
+  }
+}
+
+/** What differs in a region between the shadow and the next text. */
+function changesIn<By>(
+  region: Region<By>,
+  oldLines: readonly string[],
+  newLines: readonly string[],
+): readonly LineChange[] {
+  const { oldStart, oldCount, newStart, newCount } = region;
+  if (region.hunks.length === 0) return [{ oldStart, oldCount, newStart, newCount }];
+  const changes = lineChanges(
+    oldLines.slice(oldStart, oldStart + oldCount),
+    newLines.slice(newStart, newStart + newCount),
+  );
+  return changes.map((change) => ({
+    ...change,
+    oldStart: change.oldStart + oldStart,
+    newStart: change.newStart + newStart,
+  }));
+}
+
+/** The shadow's lines in a region that the agent removed, by the region's edits too unless they are the user's. */
+function removedIn<By>({ hunks, edits, start, oldStart }: Region<By>, isUsers: boolean): LineRange[] {
+  const before = hunks.flatMap((hunk) => absolute(hunk.removed, hunk.oldStart));
+  if (isUsers) return before;
+  const cut = edits.map((edit): LineRange => ({ start: edit.oldStart, count: edit.oldCount }));
+  const backwards = hunks.map((hunk): LineChange => {
+    const { oldStart: newStart, oldCount: newCount, newStart: from, newCount: count } = hunk;
+    return { oldStart: from, oldCount: count, newStart, newCount };
+  });
+  return [...before, ...carried(cut, backwards, oldStart - start)];
+}
+
+/** The next text's lines in a region that the agent wrote, by the region's edits too unless they are the user's. */
+function writtenIn<By>({ hunks, edits, start, newStart }: Region<By>, isUsers: boolean): LineRange[] {
+  const before = hunks.flatMap((hunk) => absolute(hunk.written, hunk.newStart));
+  const left = carried(before, edits, newStart - start);
+  if (isUsers) return left;
+  return [...left, ...edits.map((edit): LineRange => ({ start: edit.newStart, count: edit.newCount }))];
+}
+
+/** Where those lines went that no change took away; `shift` is for what lies before the first change. */
+function carried(ranges: readonly LineRange[], changes: readonly LineChange[], shift: number): LineRange[] {
+  const left: LineRange[] = [];
+  for (const { start, count } of ranges) {
+    let at = start;
+    let moved = shift;
+    for (const change of changes) {
+      if (change.oldStart >= start + count) break;
+      if (change.oldStart > at) left.push({ start: at + moved, count: change.oldStart - at });
+      at = Math.max(at, change.oldStart + change.oldCount);
+      moved += change.newCount - change.oldCount;
+    }
+    if (at < start + count) left.push({ start: at + moved, count: start + count - at });
+  }
+  return left;
+}
+
+function absolute(ranges: readonly LineRange[], offset: number): LineRange[] {
+  return ranges.map(({ start, count }) => ({ start: start + offset, count }));
+}
+
+/** The part of the ranges that lies within some lines, counted from the first of them. */
+function within(ranges: readonly LineRange[], from: number, lineCount: number): LineRange[] {
+  return ranges.flatMap(({ start, count }) => {
+    const first = Math.max(start, from);
+    const end = Math.min(start + count, from + lineCount);
+    return first < end ? [{ start: first - from, count: end - first }] : [];
+  });
+}
+
+/** Gathers what becomes of the shadow, region by region, and the hunks that stay. */
+class ShadowWriter<By> {
+  readonly hunks: Hunk<By>[] = [];
+  readonly #taken: LineChange[] = [];
+  #growth = 0;
+
+  /** The shadow's lines stay; the hunk is given with its place in the old one. */
+  keepPending(hunk: Hunk<By>): void {
+    this.hunks.push({ ...hunk, oldStart: hunk.oldStart + this.#growth });
+  }
+
+  /** The next text's lines take the place of the shadow's. */
+  takeNext(change: LineChange): void {
+    this.#taken.push(change);
+    this.#growth += change.newCount - change.oldCount;
+  }
+
+  /** The lines of the new shadow, with `ending` where one is given. */
+  lines(shadow: Lines, next: Lines, ending: LineEnding | undefined): readonly string[] {
+    if (this.#taken.length === 0 && (ending === undefined || ending === shadow.ending)) return shadow.raw;
+    const lines: string[] = [];
+    let at = 0;
+    for (const { oldStart, oldCount, newStart, newCount } of this.#taken) {
+      pushAll(lines, shadow.raw, at, oldStart, ending);
+      pushAll(lines, next.raw, newStart, newStart + newCount, ending);
+      at = oldStart + oldCount;
+    }
+    pushAll(lines, shadow.raw, at, shadow.raw.length, ending);
+    return lines;
+  }
+}
+
+interface Lines {
+  readonly bom: boolean;
+  /** `undefined` for a text of one line, or with both endings. */
+  readonly ending: LineEnding | undefined;
+  readonly mixed: boolean;
+  /** As they are, without the byte order mark. */
+  readonly raw: readonly string[];
+  /** As they are compared. */
+  readonly compared: readonly string[];
+}
+
+function rawLines(text: string): Lines {
+  const { bom, ending, mixed } = lineStyleOf(text);
+  const raw = splitLines(withoutBom(text));
+  const isKnown = !mixed && (raw.length > 1 || raw[0]?.endsWith("\n"));
+  return { bom, ending: isKnown ? ending : undefined, mixed, raw, compared: raw };
+}
+
+interface ThreeTexts {
+  readonly shadow: Lines;
+  readonly text: Lines;
+  readonly next: Lines;
+}
+
+/** The lines of three texts, to be compared without their endings when each has one kind and the kinds differ. */
+function linesOf(shadowText: string, presentText: string, nextText: string): ThreeTexts {
+  const three = { shadow: rawLines(shadowText), text: rawLines(presentText), next: rawLines(nextText) };
+  const all = [three.shadow, three.text, three.next];
+  const endings = new Set(all.flatMap(({ ending }) => ending ?? []));
+  if (endings.size < 2 || all.some(({ mixed }) => mixed)) return three;
+  const inLf = (lines: Lines): Lines => ({ ...lines, compared: lines.raw.map((line) => withEnding(line, "\n")) });
+  return { shadow: inLf(three.shadow), text: inLf(three.text), next: inLf(three.next) };
+}
+
+/** The ending of the shadow's lines after the user's change: theirs when they changed it and the agent had not. */
+function endingFor({ shadow, text, next }: ThreeTexts): LineEnding | undefined {
+  if (shadow.mixed || text.mixed || next.mixed) return undefined;
+  return shadow.ending === text.ending ? (next.ending ?? shadow.ending) : (shadow.ending ?? next.ending);
+}
+
+function withEnding(line: string, ending: LineEnding | ""): string {
+  if (!line.endsWith("\n") || (ending === "\n" && !line.endsWith("\r\n"))) return line;
+  if (ending === "\r\n" && line.endsWith("\r\n")) return line;
+  return line.slice(0, line.endsWith("\r\n") ? -2 : -1) + ending;
+}
+
+function pushAll(to: string[], from: readonly string[], start: number, end: number, ending?: LineEnding): void {
+  for (let at = start; at < end; at += 1) {
+    const line = from[at];
+    if (line !== undefined) to.push(ending ? withEnding(line, ending) : line);
+  }
+}
+
+function joined(lines: readonly string[], bom: boolean): string {
+  return (bom ? "\uFEFF" : "") + lines.join("");
+}
+
+function isWhole<By>({ shadow, text, lineHunks }: PendingText<By>): boolean {
+  return shadow === null || text === null || lineHunks.length === 0;
+}
+
+function countOf(text: string | null): number {
+  return text === null ? 0 : splitLines(withoutBom(text)).length;
+}
+
+function normal<By>(pending: PendingText<By>): PendingText<By> {
+  return isSettled(pending) ? settled(pending.text) : pending;
+}
+
+function freshHunks<By>(shadow: string, text: string, by: readonly By[]): Hunk<By>[] {
+  const lines = linesOf(shadow, shadow, text);
+  return lineChanges(lines.shadow.compared, lines.next.compared).map((change) => wholeHunk(change, by));
+}
+
+/** A hunk of which every line is the agent's doing. */
+function wholeHunk<By>(change: LineChange, by: readonly By[]): Hunk<By> {
+  const all = (count: number) => (count === 0 ? [] : [{ start: 0, count }]);
+  return { ...change, by, removed: all(change.oldCount), written: all(change.newCount) };
+}
+
+function byOf<By>(hunks: readonly Hunk<By>[]): readonly By[] {
+  const [only] = hunks;
+  return hunks.length === 1 && only
+    ? only.by
+    : union(
+        hunks.flatMap(({ by }) => by),
+        [],
+      );
+}
+
+function union<By>(some: readonly By[], others: readonly By[]): readonly By[] {
+  return [...new Set([...some, ...others])];
+}
+
+/** Reformatting puts no words of the user's into a text. */
+function sameWords(a: string, b: string): boolean {
+  return a.replace(/\s+/g, "") === b.replace(/\s+/g, "");
+}
