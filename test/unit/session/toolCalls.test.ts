@@ -6,6 +6,7 @@ import { createMemoryStore } from "../../../server/src/storage/memory.ts";
 import { writeTool } from "../../../server/src/tools/builtin/write.ts";
 import { parseRule } from "../../../server/src/tools/permission.ts";
 import { createRegistry } from "../../../server/src/tools/registry.ts";
+import { createQueues } from "../../../server/src/workspace/queues.ts";
 import { createMemoryWorkspace } from "../../support/memoryWorkspace.ts";
 
 /** Writes one new file and gives everything that happened, in order. `fail` names the step that fails. */
@@ -39,6 +40,7 @@ async function write(fail?: "putBlob" | "file_changed" | "swap") {
     },
     turnId: "t1" as TurnId,
     memory: { lastSeen: new Map(), rules: [] },
+    fileOrder: createQueues(),
     registry: createRegistry([writeTool]),
     workspace,
     permissions: { rules: () => [parseRule("*", "allow")], add: async () => undefined },
