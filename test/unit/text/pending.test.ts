@@ -236,6 +236,18 @@ describe("what is pending", () => {
     expect(hunksOf(without).map(({ by }) => by)).toEqual([["t2"], ["t2"]]);
   });
 
+  test("a hunk of very many lines that the user works in stays one hunk", () => {
+    const many = (word: string) =>
+      join(Array.from({ length: 2_000 }, (_, at) => (at % 2 === 0 ? `${word} ${at}` : `${at}`)));
+    const pending = edited(text("one", "two"), `one\n${many("a")}two\n`);
+    const rewritten = agentChanged(pending, pending.text, `one\n${many("b")}two\n`, "t2");
+    const view = userChanged(rewritten, `one\n${many("b").replace("b 1000\n", "mine\n")}two\n`);
+    expect(hunksOf(view).map(({ newStart, newCount }) => ({ newStart, newCount }))).toEqual([
+      { newStart: 1, newCount: 2_000 },
+    ]);
+    expect(undoHunks(view, all(view)).text).toBe(text("one", "two"));
+  });
+
   test("an agent that goes back on its change leaves nothing pending", () => {
     const pending = edited(before, before.replace("two", "TWO"));
     expect(isSettled(agentChanged(pending, pending.text, before, "t2"))).toBe(true);
