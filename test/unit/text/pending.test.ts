@@ -236,16 +236,22 @@ describe("what is pending", () => {
     expect(hunksOf(without).map(({ by }) => by)).toEqual([["t2"], ["t2"]]);
   });
 
-  test("a hunk of very many lines that the user works in stays one hunk", () => {
-    const many = (word: string) =>
-      join(Array.from({ length: 2_000 }, (_, at) => (at % 2 === 0 ? `${word} ${at}` : `${at}`)));
-    const pending = edited(text("one", "two"), `one\n${many("a")}two\n`);
-    const rewritten = agentChanged(pending, pending.text, `one\n${many("b")}two\n`, "t2");
-    const view = userChanged(rewritten, `one\n${many("b").replace("b 1000\n", "mine\n")}two\n`);
-    expect(hunksOf(view).map(({ newStart, newCount }) => ({ newStart, newCount }))).toEqual([
-      { newStart: 1, newCount: 2_000 },
-    ]);
-    expect(undoHunks(view, all(view)).text).toBe(text("one", "two"));
+  test.each([
+    [30, 10],
+    [900, 1],
+  ])("of %i rewritten lines the user takes back every third: %i hunks", (count, hunks) => {
+    const lines = (word: (at: number) => string) => join(Array.from({ length: count }, (_, at) => `${word(at)} ${at}`));
+    const original = lines(() => "line");
+    const pending = edited(
+      original,
+      lines(() => "rewritten"),
+    );
+    const view = userChanged(
+      pending,
+      lines((at) => (at % 3 === 0 ? "line" : "rewritten")),
+    );
+    expect(hunksOf(view)).toHaveLength(hunks);
+    expect(undoHunks(view, all(view)).text).toBe(original);
   });
 
   test("an agent that goes back on its change leaves nothing pending", () => {
