@@ -38,8 +38,15 @@ export function splitLines(text: string): string[] {
   return lines;
 }
 
-/** The changes that turn one list of lines into another, in order, none touching the next. */
-export function lineChanges(oldLines: readonly string[], newLines: readonly string[]): LineChange[] {
+/**
+ * The changes that turn one list of lines into another, in order, none touching the next. One change for all, where they
+ * differ in more than `maxEdits` lines.
+ */
+export function lineChanges(
+  oldLines: readonly string[],
+  newLines: readonly string[],
+  maxEdits = maxEditLength,
+): LineChange[] {
   const shortest = Math.min(oldLines.length, newLines.length);
   let head = 0;
   while (head < shortest && oldLines[head] === newLines[head]) head += 1;
@@ -52,7 +59,7 @@ export function lineChanges(oldLines: readonly string[], newLines: readonly stri
   if (oldMiddle.length === 0 && newMiddle.length === 0) return [];
   const whole = { oldStart: head, oldCount: oldMiddle.length, newStart: head, newCount: newMiddle.length };
   if (oldMiddle.length === 0 || newMiddle.length === 0) return [whole];
-  return middleChanges(oldMiddle, newMiddle, head) ?? [whole];
+  return middleChanges(oldMiddle, newMiddle, { offset: head, maxEdits }) ?? [whole];
 }
 
 /** The changes between two texts, by line. */
@@ -92,8 +99,12 @@ export function unifiedDiff(path: string, oldText: string | null, newText: strin
   );
 }
 
-function middleChanges(oldLines: string[], newLines: string[], offset: number): LineChange[] | undefined {
-  const parts = diffArrays(oldLines, newLines, { maxEditLength });
+function middleChanges(
+  oldLines: string[],
+  newLines: string[],
+  { offset, maxEdits }: { readonly offset: number; readonly maxEdits: number },
+): LineChange[] | undefined {
+  const parts = diffArrays(oldLines, newLines, { maxEditLength: maxEdits });
   if (!parts) return undefined;
   const changes: LineChange[] = [];
   let oldAt = offset;

@@ -37,6 +37,9 @@ export interface PendingText<By> {
   readonly edited: boolean;
 }
 
+/** Lines up to which a reworked hunk is taken apart again: it happens as the user types, and must cost little. */
+const maxRegionEdits = 300;
+
 /** A text in which nothing is pending. */
 export function settled<By>(text: string | null): PendingText<By> {
   return { shadow: text, text, lineHunks: [], by: [], edited: false };
@@ -268,6 +271,7 @@ function changesIn<By>(
   const changes = lineChanges(
     oldLines.slice(oldStart, oldStart + oldCount),
     newLines.slice(newStart, newStart + newCount),
+    maxRegionEdits,
   );
   return changes.map((change) => ({
     ...change,

@@ -236,6 +236,24 @@ describe("what is pending", () => {
     expect(hunksOf(without).map(({ by }) => by)).toEqual([["t2"], ["t2"]]);
   });
 
+  test.each([
+    [30, 10],
+    [900, 1],
+  ])("of %i rewritten lines the user takes back every third: %i hunks", (count, hunks) => {
+    const lines = (word: (at: number) => string) => join(Array.from({ length: count }, (_, at) => `${word(at)} ${at}`));
+    const original = lines(() => "line");
+    const pending = edited(
+      original,
+      lines(() => "rewritten"),
+    );
+    const view = userChanged(
+      pending,
+      lines((at) => (at % 3 === 0 ? "line" : "rewritten")),
+    );
+    expect(hunksOf(view)).toHaveLength(hunks);
+    expect(undoHunks(view, all(view)).text).toBe(original);
+  });
+
   test("an agent that goes back on its change leaves nothing pending", () => {
     const pending = edited(before, before.replace("two", "TWO"));
     expect(isSettled(agentChanged(pending, pending.text, before, "t2"))).toBe(true);
