@@ -31,6 +31,8 @@ export interface ScannedFolder {
 const maxKeptFiles = 2_000;
 /** Bytes kept for one command: 64 MB. As much again and no more is stored of what it made. */
 const maxKeptBytes = 64 * 1024 * 1024;
+/** Files of one ignored folder: a part of a larger one (`node_modules`) would be of no use, and cost seconds. */
+const maxIgnoredFiles = 500;
 /** Files looked at with git. */
 const maxFiles = 100_000;
 /** Entries looked at without git. */
@@ -107,24 +109,47 @@ async function scanFolder(folder: ScannedFolder, scope: ChangeScope, signal: Abo
   const all = git
     ? { files: [...new Set([...git.dirty, ...git.indexed.keys()])], truncated: false }
     : await walkFiles({ root: folder.realRoot, folder: "", limit: maxEntries, skip: skipped }, signal);
-  const prints = await printAll(folder, [...new Set([...reach.files, ...all.files.slice(0, maxFiles)])], signal);
+  const large = largeFolders(reach.files, git);
+  const reached = reach.files.filter((path) => !large.has(ignoredFolderOf(path, git)));
+  const prints = await printAll(folder, [...new Set([...reached, ...all.files.slice(0, maxFiles)])], signal);
   const wanted = new Set(git?.dirty ?? []);
   // A clean file comes back from git, unless the command can destroy that as well.
-  for (const path of reach.files) if (reach.git || !git?.indexed.has(path)) wanted.add(path);
+  for (const path of reached) if (reach.git || !git?.indexed.has(path)) wanted.add(path);
   const budget = withinBounds(wanted, prints);
-  const links = [...new Set([...wanted, ...reach.files])].filter((path) => prints.get(path)?.kind === "link");
+  const links = [...new Set([...wanted, ...reached])].filter((path) => prints.get(path)?.kind === "link");
   const cut = all.truncated || all.files.length > maxFiles;
   const gaps = [
     ...(budget.over.length > 0 ? [`${some(budget.over)} (over the limit of 2,000 files and 64 MB)`] : []),
+    ...(large.size > 0 ? [`${some([...large])} (ignored, over the limit of ${maxIgnoredFiles} files)`] : []),
     ...(reach.truncated ? [`files beyond the first ${maxEntries} that it names`] : []),
     ...(links.length > 0 ? [`the symbolic link ${some(links)}`] : []),
     ...(reach.outside.length > 0 ? [`${some(reach.outside)}, outside of the workspace`] : []),
     ...(reach.git ? ["git's own files: its history, branches, index and stash"] : []),
-    ...(scope.anything && git && git.hidden.length > 0 ? ["files that git ignores, if it reaches them"] : []),
+    ...(scope.anything && git && git.hidden.size > 0 ? ["files that git ignores, if it reaches them"] : []),
     ...(git ? [] : ["files that Hermes has not changed itself, because there is no git repository here"]),
     ...(cut ? [`files beyond the first ${git ? maxFiles : maxEntries} of the workspace`] : []),
   ];
   return { git, prints, keep: budget.keep, gaps, present: reach.present, truncated: cut, at };
+}
+
+/** Ignored folders of which more files are reached than are kept of one. */
+function largeFolders(files: readonly string[], git: GitListing | undefined): ReadonlySet<string> {
+  const counts = new Map<string, number>();
+  for (const path of files) {
+    const folder = ignoredFolderOf(path, git);
+    if (folder !== "") counts.set(folder, (counts.get(folder) ?? 0) + 1);
+  }
+  return new Set([...counts].flatMap(([folder, count]) => (count > maxIgnoredFiles ? [folder] : [])));
+}
+
+/** The outermost ignored folder that a file is in, with `/`; "" when it is in none. */
+function ignoredFolderOf(path: string, git: GitListing | undefined): string {
+  for (let at = path.indexOf("/"); at !== -1; at = path.indexOf("/", at + 1)) {
+    const folder = path.slice(0, at + 1);
+    const name = path.slice(path.lastIndexOf("/", at - 1) + 1, at);
+    if (git ? git.hidden.has(folder) : skipped.has(name)) return folder;
+  }
+  return "";
 }
 
 function withinBounds(wanted: ReadonlySet<string>, prints: ReadonlyMap<string, Print>) {
@@ -258,22 +283,15 @@ async function touchedPaths(folder: ScannedFolder, before: Before, signal: Abort
     if (later === undefined || racy || !samePrint(print, later)) touched.push(path);
   }
   if (!before.truncated) {
-    const hidden = new Set(before.git?.hidden);
-    touched.push(...now.filter((path) => !before.prints.has(path) && !isBelow(path, hidden) && exists(folder, path)));
+    const { git } = before;
+    const wasHidden = (path: string) => git?.hidden.has(path) || ignoredFolderOf(path, git) !== "";
+    touched.push(...now.filter((path) => !before.prints.has(path) && !wasHidden(path) && exists(folder, path)));
   }
   return touched.sort((a, b) => (a < b ? -1 : 1));
 }
 
 function exists({ realRoot }: ScannedFolder, path: string): boolean {
   return printOf(join(realRoot, path)) !== undefined;
-}
-
-function isBelow(path: string, hidden: ReadonlySet<string>): boolean {
-  if (hidden.has(path)) return true;
-  for (let at = path.indexOf("/"); at !== -1; at = path.indexOf("/", at + 1)) {
-    if (hidden.has(path.slice(0, at + 1))) return true;
-  }
-  return false;
 }
 
 /** The bytes that clean files had, from git. Where it cannot be sure of them, a file is left out. */

@@ -23,7 +23,7 @@ export interface GitListing {
   /** Those whose content only the working tree has, or that are staged: modified, deleted, staged, or untracked. */
   readonly dirty: ReadonlySet<string>;
   /** What git does not look into: ignored files and folders, nested repositories and submodules. Folders end in `/`. */
-  readonly hidden: readonly string[];
+  readonly hidden: ReadonlySet<string>;
 }
 
 /** Where and how git runs. */
@@ -53,7 +53,7 @@ export async function listGitFiles(place: GitPlace, signal: AbortSignal): Promis
     const { indexed, submodules } = parseIndex(staged);
     const dirty = new Set([...words(changed), ...words(cached)].filter((path) => !path.endsWith("/")));
     const nested = words(changed).filter((path) => path.endsWith("/"));
-    return { indexed, dirty, hidden: [...words(ignored), ...nested, ...submodules] };
+    return { indexed, dirty, hidden: new Set([...words(ignored), ...nested, ...submodules]) };
   } catch (error) {
     signal.throwIfAborted();
     log("info", "Git does not say which files there are", error);

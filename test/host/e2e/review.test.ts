@@ -105,6 +105,7 @@ describe("review by hunk", () => {
       await goTo(page, 15);
       await page.keyboard.press("ControlOrMeta+Shift+F9");
       await pending(page, 2);
+      await buttonAbove(page, 2, "Keep").waitFor({ state: "detached" });
       double.release("mid");
       await panel.getByRole("log").getByText("All five are changed.").waitFor();
       await pending(page, 3);

@@ -99,6 +99,21 @@ test("what is over the bounds is told before, and as lost after", async () => {
   expect(await taken.changes(signal)).toEqual({ changes: [], lost: ["zz-large.bin"] });
 });
 
+test("a large ignored folder is not kept in part, and takes no room from what is", async () => {
+  git("init", "-q");
+  await put(".gitignore", "/deps/\n/out/\n");
+  for (let at = 0; at < 501; at++) await put(`deps/${at}.js`, "x");
+  await put("out/one.js", "one");
+  await put("src/new.ts", "new");
+  const paths = ["deps", "out", "src"];
+  expect(await survey({ paths })).toMatchObject({ files: 3, gaps: ["deps/ (ignored, over the limit of 500 files)"] });
+  const taken = await snapshot({ paths });
+  for (const path of paths) await rm(join(root, path), { recursive: true });
+  const { changes, lost } = await taken.changes(signal);
+  expect(changes.map(({ before }) => before && kept.get(before))).toEqual(["one", "new"]);
+  expect(lost).toEqual([]);
+});
+
 test("links, other folders and git's own files are named when the command names them", async () => {
   git("init", "-q");
   await put("a.txt", "a");
