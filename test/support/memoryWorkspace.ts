@@ -32,12 +32,12 @@ export interface MemoryWorkspace extends Workspace {
   beforeSwap: (uri: string) => void;
 }
 
-/** Makes a workspace at `/work` with the given files; `ignored` lists relative paths that are hidden. */
+/** Makes a workspace at `/project` with the given files; `ignored` lists relative paths that are hidden. */
 export function createMemoryWorkspace(
   files: { readonly [path: string]: string } = {},
   options: { readonly ignored?: readonly string[]; readonly run?: FakeRun } = {},
 ): MemoryWorkspace {
-  const root = "/work";
+  const root = "/project";
   const held = new Map<string, FileText>();
   let changes = 0;
   const toUri = (path: string) => `file://${posix.resolve(root, path.replace(/^file:\/\//, ""))}`;

@@ -21,7 +21,7 @@ import { createMemoryWorkspace } from "../../support/memoryWorkspace.ts";
 import { seeded } from "../workspace/seeded.ts";
 
 const signal = new AbortController().signal;
-const uriOf = (path: string) => `file:///work/${path}`;
+const uriOf = (path: string) => `file:///project/${path}`;
 const turn = (name: string) => name as TurnId;
 const numbered = (count: number) => Array.from({ length: count }, (_, at) => `line ${at + 1}\n`).join("");
 

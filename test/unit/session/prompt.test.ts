@@ -54,9 +54,9 @@ describe("AGENTS.md", () => {
 });
 
 test("what is true at the moment is told before the first prompt and not again", () => {
-  const moment = { root: "/work", platform: "linux", now: Date.UTC(2026, 10, 21, 23, 59) };
+  const moment = { root: "/project", platform: "linux", now: Date.UTC(2026, 10, 21, 23, 59) };
   expect(momentContext({ ...moment, followUp: false })).toBe(
-    "<context>\nWorkspace root: /work\nPlatform: linux\nDate: 2026-11-21\n</context>",
+    "<context>\nWorkspace root: /project\nPlatform: linux\nDate: 2026-11-21\n</context>",
   );
   expect(momentContext({ ...moment, followUp: true })).toBe("");
 });

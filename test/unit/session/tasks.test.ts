@@ -5,7 +5,7 @@ import { composeTask } from "../../../server/src/session/tasks.ts";
 import { createMemoryWorkspace } from "../../support/memoryWorkspace.ts";
 
 const lines = Array.from({ length: 60 }, (_, index) => `line ${index + 1}`).join("\n");
-const uri = "file:///work/src/a.ts";
+const uri = "file:///project/src/a.ts";
 const range = (from: number, to: number) => ({ start: { line: from, character: 0 }, end: { line: to, character: 1 } });
 const compose = (task: TaskArguments) =>
   composeTask(task, createMemoryWorkspace({ "src/a.ts": lines }), AbortSignal.any([]));

@@ -27,7 +27,7 @@ const kinds: { readonly [tool: string]: ToolKind } = {
 function path(text: string): Subject {
   const name = text.replace(/^!/, "");
   const inside = !name.startsWith("/");
-  const fsPath = inside ? `/work/${name}` : name;
+  const fsPath = inside ? `/project/${name}` : name;
   return {
     type: "path",
     resolved: { uri: `file://${fsPath}`, fsPath, path: name, inside, ignored: text.startsWith("!") },

@@ -23,7 +23,7 @@ describe("edit", () => {
   test("does not need the file to have been read, and counts as having shown it", async () => {
     const { call, seen, workspace } = check({ "a.ts": source });
     await call("edit", { path: "a.ts", old: "return 1", new: "return 3" });
-    expect(seen("file:///work/a.ts")?.text).toBe(workspace.text("a.ts"));
+    expect(seen("file:///project/a.ts")?.text).toBe(workspace.text("a.ts"));
   });
 
   test("keeps CRLF, the mark, and a missing final newline", async () => {
@@ -157,7 +157,7 @@ describe("edit", () => {
     expect([parsed.title, parsed.detail, await parsed.access(workspace)]).toEqual([
       "Edit ./a.ts",
       "-one\n-two\n+1",
-      { reads: ["file:///work/a.ts"], writes: ["file:///work/a.ts"] },
+      { reads: ["file:///project/a.ts"], writes: ["file:///project/a.ts"] },
     ]);
   });
 });
@@ -166,7 +166,10 @@ describe("write", () => {
   test("creates a file", async () => {
     const { call, workspace, seen } = check({});
     expect(await call("write", { path: "src/new.ts", text: "one\ntwo\n" })).toBe("Created src/new.ts (2 lines).");
-    expect([workspace.text("src/new.ts"), seen("file:///work/src/new.ts")?.text]).toEqual(["one\ntwo\n", "one\ntwo\n"]);
+    expect([workspace.text("src/new.ts"), seen("file:///project/src/new.ts")?.text]).toEqual([
+      "one\ntwo\n",
+      "one\ntwo\n",
+    ]);
   });
 
   test("refuses to replace a file that was not read, or has changed since", async () => {

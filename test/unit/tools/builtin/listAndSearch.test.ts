@@ -31,7 +31,7 @@ describe("list", () => {
     const workspace = createMemoryWorkspace(files);
     const { parse } = createToolSession(workspace);
     expect(await parse("list", { path: "src" }).access(workspace)).toEqual({
-      reads: ["file:///work/src/**"],
+      reads: ["file:///project/src/**"],
       writes: [],
     });
   });
@@ -91,6 +91,6 @@ describe("search", () => {
     const workspace = createMemoryWorkspace(files);
     const parsed = createToolSession(workspace).parse("search", { pattern: 'say "x"', path: "src" });
     expect(parsed.title).toBe('Search "say \\"x\\"" in src');
-    expect(await parsed.access(workspace)).toEqual({ reads: ["file:///work/src/**"], writes: [] });
+    expect(await parsed.access(workspace)).toEqual({ reads: ["file:///project/src/**"], writes: [] });
   });
 });

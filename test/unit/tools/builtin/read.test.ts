@@ -104,7 +104,7 @@ test("cuts a very long line and says how much is missing", async () => {
 test("remembers what it has shown", async () => {
   const { call, seen } = check({ "a.ts": "one\n" });
   await call("read", { files: [{ path: "a.ts" }, { path: "no.ts" }] });
-  expect([seen("file:///work/a.ts")?.text, seen("file:///work/no.ts")]).toEqual(["one\n", undefined]);
+  expect([seen("file:///project/a.ts")?.text, seen("file:///project/no.ts")]).toEqual(["one\n", undefined]);
 });
 
 test.each([
