@@ -172,7 +172,7 @@ class MachineModels implements LocalModels {
     const made =
       api === "recorded"
         ? this.#wire(api)
-        : compose(this.#wire(api), withRetry({ clock: systemClock, random: Math.random, maxAttempts: 5 }));
+        : compose(this.#wire(api), withRetry({ clock: systemClock, random: Math.random, maxAttempts: 4 }));
     this.#providers.set(api, made);
     return made;
   }
