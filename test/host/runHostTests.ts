@@ -103,8 +103,6 @@ async function runPagePart(grep: string | undefined): Promise<RunOutcome> {
   const mocha = new Mocha({
     ui: "bdd",
     timeout: 90_000,
-    // A page driven by keys shares the focus with VS Code; a test that fails once is tried again, and said so below.
-    retries: 1,
     reporter: Mocha.reporters.Base,
     ...(grep === undefined ? {} : { grep: new RegExp(grep) }),
   });
@@ -114,7 +112,6 @@ async function runPagePart(grep: string | undefined): Promise<RunOutcome> {
   return new Promise((resolve) => {
     let latest: RunOutcome = { tests: [], finished: false };
     const runner = mocha.run(() => resolve(latest));
-    runner.on("retry", (test, error) => console.log(`  ↻ ${test.fullTitle()} failed, tried again: ${error.message}`));
     followRun(
       runner,
       (run) => {
