@@ -95,6 +95,16 @@ async function copyAssets() {
   await cp(join(root, "node_modules/sql.js/dist/sql-wasm.wasm"), join(dist, "sql-wasm.wasm"));
   const recordings = join(root, "server/recordings");
   if (await exists(recordings)) await cp(recordings, join(dist, "recordings"), { recursive: true });
+  const { configFileSchema } = await importSource("server/src/configSchema.ts");
+  await writeFile(join(dist, "config.schema.json"), `${JSON.stringify(configFileSchema(), null, 1)}\n`);
+}
+
+/** Imports a module of the sources, whatever Node this is. */
+async function importSource(path) {
+  const outfile = join(root, ".cache", `${basename(path, ".ts")}.mjs`);
+  const { outdir, splitting, chunkNames, metafile, ...options } = bundles({ production: false }).host;
+  await esbuild.build({ ...options, entryPoints: [path], outfile, sourcemap: false });
+  return import(outfile);
 }
 
 /** Removes chunks of earlier builds; those of this one stay, because a host may be loading them right now. */
@@ -165,11 +175,7 @@ async function makePackage() {
 
 /** Settings have one source; the manifest's are generated from it. */
 async function writeManifest() {
-  const outfile = join(root, ".cache", "config.mjs");
-  const { host } = bundles({ production: false });
-  const { outdir, splitting, chunkNames, metafile, ...options } = host;
-  await esbuild.build({ ...options, entryPoints: ["server/src/config.ts"], outfile, sourcemap: false });
-  const { manifestConfiguration } = await import(outfile);
+  const { manifestConfiguration } = await importSource("server/src/config.ts");
   const manifest = JSON.parse(await readFile(join(root, "package.json"), "utf8"));
   manifest.contributes = { ...manifest.contributes, configuration: manifestConfiguration() };
   await writeFile(join(root, "package.json"), `${JSON.stringify(manifest, null, 2)}\n`);

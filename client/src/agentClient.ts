@@ -32,7 +32,7 @@ import {
   type UpdateParams,
 } from "../../server/src/protocol/methods.ts";
 import type { HostState } from "../../server/src/protocol/panel.ts";
-import type { PermissionRequest, SessionId } from "../../server/src/protocol/types.ts";
+import type { Json, PermissionRequest, SessionId } from "../../server/src/protocol/types.ts";
 import type { RestartDecision } from "./restartPolicy.ts";
 
 /** How the host is, and why where that matters. */
@@ -46,6 +46,8 @@ export interface AgentClientDeps {
   /** Absolute path of the host's bundle. */
   readonly serverModule: string;
   readonly log: LogOutputChannel;
+  /** Full names of all settings, as in the manifest. */
+  readonly settingNames: readonly string[];
   readonly credentials: () => Promise<InitializationOptions["credentials"]>;
   readonly decideRestart: () => RestartDecision;
   readonly requestPermission: (request: PermissionRequest, token: CancellationToken) => Promise<PermissionResult>;
@@ -61,7 +63,7 @@ export class AgentClient implements Disposable {
   readonly #reviews = new EventEmitter<ReviewChangedParams>();
   readonly #reveals = new EventEmitter<SessionId>();
   readonly #restarts = new EventEmitter<void>();
-  readonly #trust: Disposable;
+  readonly #subscriptions: readonly Disposable[];
   #current: HostStatus = { state: "starting" };
   #client: LanguageClient | undefined;
   #started: Promise<void> | undefined;
@@ -83,7 +85,14 @@ export class AgentClient implements Disposable {
 
   constructor(deps: AgentClientDeps) {
     this.#deps = deps;
-    this.#trust = workspace.onDidGrantWorkspaceTrust(() => void this.#client?.sendNotification(didGrantTrust, {}));
+    this.#subscriptions = [
+      workspace.onDidGrantWorkspaceTrust(() => void this.#client?.sendNotification(didGrantTrust, {})),
+      workspace.onDidChangeConfiguration((change) => {
+        if (!change.affectsConfiguration("hermes")) return;
+        const settings = { hermes: this.#givenSettings() };
+        void this.#client?.sendNotification("workspace/didChangeConfiguration", { settings });
+      }),
+    ];
   }
 
   /** How the host is now. */
@@ -125,7 +134,7 @@ export class AgentClient implements Disposable {
 
   dispose(): void {
     this.#disposed = true;
-    this.#trust.dispose();
+    for (const subscription of this.#subscriptions) subscription.dispose();
     const emitters = [this.#status, this.#updates, this.#models, this.#reviews, this.#reveals, this.#restarts];
     for (const emitter of emitters) emitter.dispose();
     this.#client?.dispose(2000).catch((error: unknown) => this.#deps.log.warn(`The host did not end well: ${error}`));
@@ -175,10 +184,9 @@ export class AgentClient implements Disposable {
         outputChannel: log,
         traceOutputChannel: log,
         revealOutputChannelOn: RevealOutputChannelOn.Never,
-        synchronize: { configurationSection: "hermes" },
         initializationOptions: (): InitializationOptions => ({
           credentials: this.#credentials,
-          settings: JSON.parse(JSON.stringify(workspace.getConfiguration("hermes"))),
+          settings: this.#givenSettings(),
           trusted: workspace.isTrusted,
           exclude: excludedGlobs(),
           ripgrepPath: env.appRoot,
@@ -221,6 +229,17 @@ export class AgentClient implements Disposable {
     await this.#readCredentials();
     if (decision.delayMs > 0) await new Promise((resolve) => setTimeout(resolve, decision.delayMs));
     return this.#disposed ? stop : { action: action.Restart, handled: true };
+  }
+
+  /** What the user or the workspace has set; defaults are left out, because configuration files count more than they. */
+  #givenSettings(): { readonly [name: string]: Json } {
+    const found = this.#deps.settingNames.flatMap((name) => {
+      const { workspaceFolderValue, workspaceValue, globalValue } =
+        workspace.getConfiguration().inspect<Json>(name) ?? {};
+      const value = workspaceFolderValue ?? workspaceValue ?? globalValue;
+      return value === undefined ? [] : [[name.replace(/^hermes\./, ""), value] as const];
+    });
+    return Object.fromEntries(found);
   }
 
   #set(status: HostStatus): void {

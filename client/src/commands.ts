@@ -4,8 +4,8 @@
  * Not here: the prompts of tasks; the host composes them. Easily got wrong: `hermes.runTask` itself is registered by the
  * language client, for code actions and for these commands alike.
  */
-import { commands, type Diagnostic, type Disposable, languages, type TextEditor, window } from "vscode";
-import { refactorCommand, runTaskCommand, type TaskArguments } from "../../server/src/protocol/methods.ts";
+import { commands, type Diagnostic, type Disposable, languages, type TextEditor, Uri, window } from "vscode";
+import { openConfig, refactorCommand, runTaskCommand, type TaskArguments } from "../../server/src/protocol/methods.ts";
 import type { ModelChoice } from "../../server/src/protocol/types.ts";
 import type { AgentClient } from "./agentClient.ts";
 import type { ChatView } from "./chatView.ts";
@@ -42,6 +42,7 @@ export function registerCommands(deps: CommandDeps): readonly Disposable[] {
     "hermes.stop": () => conversation.stop(),
     "hermes.setApiKey": () => conversation.setApiKey(),
     "hermes.selectModel": () => selectModel(deps),
+    "hermes.openConfiguration": () => openConfiguration(deps),
     "hermes.showLog": deps.showLog,
     "hermes.restartHost": () => deps.agent.restart(),
     "hermes.showSessions": () => showSessions(deps),
@@ -59,6 +60,21 @@ async function runTask({ agent }: CommandDeps, task: TaskArguments): Promise<voi
     await agent.start();
     if (agent.status.state !== "running") throw new Error(agent.status.message ?? "The agent host is not running.");
     await commands.executeCommand(runTaskCommand, task);
+  } catch (error) {
+    void window.showErrorMessage(`Hermes: ${error instanceof Error ? error.message : String(error)}`);
+  }
+}
+
+async function openConfiguration({ agent }: CommandDeps): Promise<void> {
+  const choices = [
+    { label: "Workspace Configuration", description: ".hermes/config.yaml", owner: "workspace" as const },
+    { label: "User Configuration", description: "~/.hermes/config.yaml", owner: "user" as const },
+  ];
+  const chosen = await window.showQuickPick(choices, { title: "Hermes: Open Configuration" });
+  if (!chosen) return;
+  try {
+    const { uri } = await agent.request(openConfig, { owner: chosen.owner });
+    await window.showTextDocument(Uri.parse(uri));
   } catch (error) {
     void window.showErrorMessage(`Hermes: ${error instanceof Error ? error.message : String(error)}`);
   }

@@ -65,6 +65,7 @@ export function activate(context: ExtensionContext): HermesApi {
     new AgentClient({
       serverModule: Uri.joinPath(context.extensionUri, "dist", "server.js").fsPath,
       log,
+      settingNames: Object.keys(context.extension.packageJSON.contributes.configuration.properties),
       credentials: () => credentials.read(),
       decideRestart: createRestartPolicy(Date.now),
       requestPermission: (request, token) => approvals.ask(request, token),

@@ -1,34 +1,33 @@
 /**
  * The only reader of settings and environment: one table of settings with defaults, checked by hand-sized parsers.
  *
- * Not here: models (`model/catalog.ts`) or permission rules' meaning (`tools/permission.ts`). The manifest's
- * `contributes.configuration` is generated from `settings` below. Easily got wrong: a bad value never stops the host; it
- * is reported as a problem and the default holds.
+ * Not here: models (`model/catalog.ts`), permission rules' meaning (`tools/permission.ts`), the syntax of configuration
+ * files (`configFile.ts`). The manifest's `contributes.configuration` and the JSON Schema of configuration files are
+ * generated from `settings` below. Easily got wrong: a bad value never stops the host; it is reported as a problem and
+ * what counts next holds.
  */
 import { homedir } from "node:os";
 import { join } from "node:path";
 import type { CredentialName, Json } from "./protocol/types.ts";
 
-type SettingSpec =
-  | {
-      readonly type: "string";
-      readonly default: string;
-      readonly description: string;
-      readonly enum?: readonly string[];
-    }
-  | {
-      readonly type: "number";
-      readonly default: number;
-      readonly minimum: number;
-      readonly maximum: number;
-      readonly description: string;
-    }
-  | { readonly type: "boolean"; readonly default: boolean; readonly description: string }
-  | { readonly type: "strings"; readonly default: readonly string[]; readonly description: string };
+interface SettingBase {
+  readonly description: string;
+  /** `user`: a workspace must not set it, because it grants something or sends keys somewhere. */
+  readonly scope?: "user";
+}
+
+/** One setting: its type, its default, and what it may be. */
+export type SettingSpec = SettingBase &
+  (
+    | { readonly type: "string"; readonly default: string; readonly enum?: readonly string[] }
+    | { readonly type: "number"; readonly default: number; readonly minimum: number; readonly maximum: number }
+    | { readonly type: "boolean"; readonly default: boolean }
+    | { readonly type: "strings"; readonly default: readonly string[] }
+  );
 
 /** Every setting, by its name below `hermes.`; the one source of the manifest, the defaults and the checks. */
 export const settings = {
-  model: {
+  "model.name": {
     type: "string",
     default: "auto",
     description:
@@ -36,11 +35,13 @@ export const settings = {
   },
   "anthropic.baseUrl": {
     type: "string",
+    scope: "user",
     default: "",
     description: "Base URL of the Anthropic Messages API, when it is not Anthropic's own. Also: `ANTHROPIC_BASE_URL`.",
   },
   "openai.baseUrl": {
     type: "string",
+    scope: "user",
     default: "",
     description: "Base URL of the OpenAI API or of any compatible server, ending in `/v1`. Also: `OPENAI_BASE_URL`.",
   },
@@ -53,6 +54,7 @@ export const settings = {
   },
   "permissions.rules": {
     type: "strings",
+    scope: "user",
     default: [],
     description:
       "Rules that answer approvals: `allow shell(npm test)`, `ask edit(src/**)`, `deny read(secrets/**)`. Deny beats everything; otherwise the more specific rule counts, and ask beats allow where two are equally specific.",
@@ -64,7 +66,12 @@ export const settings = {
     maximum: 1000,
     description: "How many model requests one turn may take before it stops and asks.",
   },
-  "tools.concurrency": {
+  "execution.parallel.enabled": {
+    type: "boolean",
+    default: true,
+    description: "Run tool calls at the same time where none of them changes what another one touches.",
+  },
+  "execution.parallel.maxConcurrentTools": {
     type: "number",
     default: 8,
     minimum: 1,
@@ -86,6 +93,9 @@ type ValueOf<S extends SettingSpec> = S extends { type: "number" }
       ? readonly string[]
       : string;
 
+/** The name of a setting below `hermes.`. */
+export type SettingName = keyof typeof settings;
+
 /** The value of every setting. */
 export type Settings = { readonly [Name in keyof typeof settings]: ValueOf<(typeof settings)[Name]> };
 
@@ -103,20 +113,33 @@ export interface Config {
 /** Environment variables as Node gives them. */
 export type Environment = { readonly [name: string]: string | undefined };
 
+/** Values of settings by name, as one source gives them. */
+export type SettingValues = ReadonlyMap<string, Json>;
+
 /**
- * Builds the configuration. `given` is the editor's `hermes` section (nested or dotted) or `undefined`; credentials
+ * Builds the configuration. `given` is what the user has set in the editor or on the command line (nested or dotted) or
+ * `undefined`, and wins over `files`, the checked values of configuration files, of which the first wins; credentials
  * given by the editor win over the environment.
  */
 export function readConfig(
   environment: Environment,
   given?: Json,
   credentials: { readonly [name in CredentialName]?: string } = {},
+  files: readonly SettingValues[] = [],
 ): Config {
   const problems: string[] = [];
-  const flat = new Map<string, Json>();
-  flatten(given ?? {}, "", flat);
+  const flat = flatten(given ?? {});
+  const fallback = (name: string, spec: SettingSpec): Json =>
+    files.find((values) => values.has(name))?.get(name) ?? spec.default;
   const values = Object.fromEntries(
-    Object.entries(settings).map(([name, spec]) => [name, readSetting(name, spec, flat.get(name), problems)]),
+    Object.entries(settings).map(([name, spec]) => {
+      const value = flat.get(name);
+      if (value === undefined || value === null) return [name, fallback(name, spec)];
+      const checked = checkSetting(spec, value);
+      if (checked.ok) return [name, checked.value];
+      problems.push(`hermes.${name} must be ${checked.expected}; it is ${JSON.stringify(value)}. It is left out.`);
+      return [name, fallback(name, spec)];
+    }),
   ) as Settings;
   const anthropicUrl = values["anthropic.baseUrl"] || environment.ANTHROPIC_BASE_URL;
   const openaiUrl = values["openai.baseUrl"] || environment.OPENAI_BASE_URL;
@@ -127,8 +150,13 @@ export function readConfig(
     problems,
     credentials: { ...(anthropic ? { anthropic } : {}), ...(openai ? { openai } : {}) },
     baseUrls: { ...(anthropicUrl ? { anthropic: anthropicUrl } : {}), ...(openaiUrl ? { openai: openaiUrl } : {}) },
-    home: environment.HERMES_HOME || join(homedir(), ".hermes"),
+    home: homeFolder(environment),
   };
+}
+
+/** The folder of everything that Hermes keeps for the user. */
+export function homeFolder(environment: Environment): string {
+  return environment.HERMES_HOME || join(homedir(), ".hermes");
 }
 
 /** The environment variable that holds each key. Commands that the agent runs do not get them. */
@@ -148,50 +176,65 @@ export function processEnvironment(): Environment {
   return process.env;
 }
 
+/** The setting of that name, or `undefined` when there is none. */
+export function findSetting(name: string): SettingSpec | undefined {
+  return Object.hasOwn(settings, name) ? settings[name as SettingName] : undefined;
+}
+
+/** Checks a value: `expected` says in words what it should be. Numbers are rounded down. */
+export function checkSetting(
+  spec: SettingSpec,
+  value: Json,
+): { readonly ok: true; readonly value: Json } | { readonly ok: false; readonly expected: string } {
+  const wrong = (expected: string) => ({ ok: false, expected }) as const;
+  switch (spec.type) {
+    case "string":
+      if (typeof value !== "string") return wrong("a string");
+      return spec.enum && !spec.enum.includes(value)
+        ? wrong(`one of ${spec.enum.join(", ")}`)
+        : { ok: true, value: value.trim() };
+    case "number":
+      return typeof value === "number" && value >= spec.minimum && value <= spec.maximum
+        ? { ok: true, value: Math.floor(value) }
+        : wrong(`a number from ${spec.minimum} to ${spec.maximum}`);
+    case "boolean":
+      return typeof value === "boolean" ? { ok: true, value } : wrong("true or false");
+    case "strings":
+      return Array.isArray(value) && value.every((item) => typeof item === "string")
+        ? { ok: true, value }
+        : wrong("a list of strings");
+  }
+}
+
 /** The manifest's `contributes.configuration`, generated from `settings`. */
 export function manifestConfiguration(): Json {
-  const properties = Object.entries(settings as { readonly [name: string]: SettingSpec }).map(([name, spec], order) => {
-    const { type, ...rest } = spec;
-    const shape =
-      type === "strings"
-        ? { type: "array", items: { type: "string" } }
-        : type === "number"
-          ? { type: "integer" }
-          : { type };
-    const { description, ...values } = rest;
-    const scope = type === "strings" || name.endsWith("baseUrl") ? "machine" : "machine-overridable";
-    return [`hermes.${name}`, { ...shape, ...values, markdownDescription: description, scope, order }];
+  const properties = Object.entries<SettingSpec>(settings).map(([name, spec], order) => {
+    const scope = spec.scope === "user" ? "machine" : "machine-overridable";
+    return [`hermes.${name}`, { ...schemaOf(spec), markdownDescription: spec.description, scope, order }];
   });
   return { title: "Hermes", properties: Object.fromEntries(properties) as Json };
 }
 
-function flatten(value: Json, prefix: string, into: Map<string, Json>): void {
-  if (value === null || typeof value !== "object" || Array.isArray(value)) {
-    if (prefix) into.set(prefix, value);
-    return;
-  }
-  for (const [key, inner] of Object.entries(value)) flatten(inner, prefix ? `${prefix}.${key}` : key, into);
-}
-
-function readSetting(name: string, spec: SettingSpec, value: Json | undefined, problems: string[]): Json {
-  if (value === undefined || value === null) return spec.default;
-  const wrong = (expected: string) => {
-    problems.push(`hermes.${name} must be ${expected}; it is ${JSON.stringify(value)}. The default is used.`);
-    return spec.default;
-  };
+/** The JSON Schema of one setting's value, with its default. */
+export function schemaOf(spec: SettingSpec): { readonly [key: string]: Json } {
+  const { default: value } = spec;
   switch (spec.type) {
     case "string":
-      if (typeof value !== "string") return wrong("a string");
-      return spec.enum && !spec.enum.includes(value) ? wrong(`one of ${spec.enum.join(", ")}`) : value.trim();
+      return { type: "string", default: value, ...(spec.enum ? { enum: spec.enum } : {}) };
     case "number":
-      return typeof value === "number" && value >= spec.minimum && value <= spec.maximum
-        ? Math.floor(value)
-        : wrong(`a number from ${spec.minimum} to ${spec.maximum}`);
+      return { type: "integer", default: value, minimum: spec.minimum, maximum: spec.maximum };
     case "boolean":
-      return typeof value === "boolean" ? value : wrong("true or false");
+      return { type: "boolean", default: value };
     case "strings":
-      return Array.isArray(value) && value.every((item) => typeof item === "string")
-        ? value
-        : wrong("a list of strings");
+      return { type: "array", items: { type: "string" }, default: value };
   }
+}
+
+function flatten(value: Json, prefix = "", into = new Map<string, Json>()): SettingValues {
+  if (value === null || typeof value !== "object" || Array.isArray(value)) {
+    if (prefix) into.set(prefix, value);
+    return into;
+  }
+  for (const [key, inner] of Object.entries(value)) flatten(inner, prefix ? `${prefix}.${key}` : key, into);
+  return into;
 }

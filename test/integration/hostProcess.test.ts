@@ -246,7 +246,11 @@ describe("an editor that is not as expected", () => {
 
   test("wrong settings are told and their defaults used, at the start and later", async () => {
     await begin({ steps: [{ say: "Hello." }] });
-    const settings = { model: "anthropic/claude-sonnet-5-5", "turn.maxSteps": "many", tools: { concurrency: 1000 } };
+    const settings = {
+      model: { name: "anthropic/claude-sonnet-5-5" },
+      turn: { maxSteps: "many" },
+      execution: { parallel: { maxConcurrentTools: 1000 } },
+    };
     // Nobody answers questions here: that a message can be shown must not depend on it.
     await using host = await startHost({ root: work(), env, initialization: { settings }, prepare: listen });
     const { sessionId } = await host.connection.sendRequest(methods.newSession, {});
@@ -258,7 +262,7 @@ describe("an editor that is not as expected", () => {
     expect(result).toMatchObject({ stopReason: "end_turn" });
     expect(shown.map((message) => message.split(" must b")[0])).toEqual([
       "Hermes: hermes.turn.maxSteps",
-      "Hermes: hermes.tools.concurrency",
+      "Hermes: hermes.execution.parallel.maxConcurrentTools",
       "Hermes: hermes.turn.maxSteps",
       `Hermes: The permission rule "forbid shell(rm *)" in hermes.permissions.rules is left out: it`,
     ]);

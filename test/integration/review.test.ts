@@ -454,7 +454,8 @@ test("over the protocol: typing, changes on disk and reviews are told of", async
     told.length = 0;
     await connection.sendRequest(methods.loadSession, { sessionId });
     await untilHunks(["line 3"], ["line 10"], ["line 17", "line 18"], ["line 33"]);
-    expect(watched).toEqual(["workspace/didChangeWatchedFiles"]);
+    // Once for configuration files, at the start, and once for everything.
+    expect(watched).toEqual(["workspace/didChangeWatchedFiles", "workspace/didChangeWatchedFiles"]);
   } finally {
     await rm(folder, { recursive: true, force: true });
   }

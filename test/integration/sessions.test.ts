@@ -155,7 +155,7 @@ test("a turn that was made in another terminal can be undone here", async () => 
 });
 
 test("a model name that no model has hides none of the others, and the error says what there is", async () => {
-  await using play = await startPlay({ script: { steps: [] }, settings: { model: "nope" } });
+  await using play = await startPlay({ script: { steps: [] }, settings: { "model.name": "nope" } });
   const { models, selected } = await play.local.models.list();
   expect(selected).toBe("nope");
   expect(models.length).toBeGreaterThan(3);
@@ -168,9 +168,9 @@ test("a changed model setting counts, also after a model was chosen", async () =
   await using play = await startPlay({ script: { steps: [] } });
   await play.local.models.select("openai/gpt-6.1-sol");
   const { settings } = play.config;
-  play.local.configure({ ...play.config, settings: { ...settings, "tools.concurrency": 3 } });
+  play.local.configure({ ...play.config, settings: { ...settings, "execution.parallel.maxConcurrentTools": 3 } });
   expect((await play.local.models.list()).selected).toBe("openai/gpt-6.1-sol");
-  play.local.configure({ ...play.config, settings: { ...settings, model: "anthropic/claude-haiku-5-5" } });
+  play.local.configure({ ...play.config, settings: { ...settings, "model.name": "anthropic/claude-haiku-5-5" } });
   expect((await play.local.models.list()).selected).toBe("anthropic/claude-haiku-5-5");
 });
 

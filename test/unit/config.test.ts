@@ -14,7 +14,7 @@ test.each([
   [{ turn: { maxSteps: "many" } }, "hermes.turn.maxSteps must be a number"],
   [{ openai: { api: "soap" } }, "hermes.openai.api must be one of responses, chat"],
   [{ permissions: { rules: [1] } }, "hermes.permissions.rules must be a list of strings"],
-  [{ model: 7 }, "hermes.model must be a string"],
+  [{ "model.name": 7 }, "hermes.model.name must be a string"],
 ])("a bad value is told and its default used: %j", (given, problem) => {
   const config = readConfig({}, given);
   expect(config.problems).toHaveLength(1);

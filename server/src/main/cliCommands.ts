@@ -9,10 +9,11 @@ import { resolve } from "node:path";
 import { createInterface } from "node:readline/promises";
 import { text as readAll } from "node:stream/consumers";
 import { RequestError } from "../base/errors.ts";
-import { processEnvironment, readConfig, settings } from "../config.ts";
+import { type Environment, processEnvironment, readConfig, type SettingValues, settings } from "../config.ts";
 import type { ApprovalChoice, Json, PermissionRequest, SessionId, StopReason } from "../protocol/types.ts";
 import { parseRule } from "../tools/permission.ts";
 import { createOutput, type Output, printSession, printSessions } from "./cliOutput.ts";
+import { ConfigFiles, describeProblem } from "./configFiles.ts";
 import { createLocalHost, type LocalHost } from "./local.ts";
 
 /** What every command takes. */
@@ -132,7 +133,8 @@ async function open(options: CommandOptions, output?: Output, allow: readonly st
   }
   const environment = processEnvironment();
   const rules = allow.map((rule) => parseRule(rule, "allow"));
-  const config = readConfig(environment, Object.fromEntries(options.settings.map(parseSetting)));
+  const given = Object.fromEntries(options.settings.map(parseSetting));
+  const config = readConfig(environment, given, {}, await readFiles(root, environment));
   if (config.problems.length > 0) throw new RequestError("invalid_setting", config.problems.join(" "));
   return createLocalHost({
     config,
@@ -143,6 +145,18 @@ async function open(options: CommandOptions, output?: Output, allow: readonly st
     ask: (request, signal) => (output ? askInTerminal(request, output, signal) : Promise.resolve("deny")),
     onUpdate: (sessionId, update) => output?.update(sessionId, update),
   });
+}
+
+/** What the configuration files give; what is wrong in them is told. */
+async function readFiles(root: string, environment: Environment): Promise<readonly SettingValues[]> {
+  const files = new ConfigFiles({ root, environment, trusted: () => true });
+  for (const { file, problems } of await files.reload()) {
+    for (const problem of problems) process.stderr.write(`hermes: ${describeProblem(file, problem)}\n`);
+    if (problems.some(({ severity }) => severity === "error")) {
+      process.stderr.write(`hermes: nothing of ${file.path} is used.\n`);
+    }
+  }
+  return files.values;
 }
 
 function parseSetting(text: string): readonly [string, Json] {

@@ -7,6 +7,7 @@
  */
 import { randomUUID } from "node:crypto";
 import { join } from "node:path";
+import { isDeepStrictEqual } from "node:util";
 import { systemClock } from "../base/async.ts";
 import { errorCode, messageOf } from "../base/errors.ts";
 import { log } from "../base/trace.ts";
@@ -96,7 +97,8 @@ export async function createLocalHost(options: LocalHostOptions): Promise<LocalH
     ...(options.onReview ? { onReview: options.onReview } : {}),
     trusted: options.trusted,
     maxSteps: () => config.settings["turn.maxSteps"],
-    concurrency: () => config.settings["tools.concurrency"],
+    concurrency: () =>
+      config.settings["execution.parallel.enabled"] ? config.settings["execution.parallel.maxConcurrentTools"] : 1,
     clock: systemClock,
     createId,
     platform: process.platform,
@@ -107,8 +109,12 @@ export async function createLocalHost(options: LocalHostOptions): Promise<LocalH
     host,
     models,
     configure: (changed) => {
+      const rulesBefore = config.settings["permissions.rules"];
       config = changed;
-      settingRules = readRules(changed, onProblem);
+      // Read again only when they have changed: what is wrong in them is told each time.
+      if (!isDeepStrictEqual(rulesBefore, changed.settings["permissions.rules"])) {
+        settingRules = readRules(changed, onProblem);
+      }
       models.configure(changed);
     },
     close: () => host.close(),

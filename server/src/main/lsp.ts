@@ -4,7 +4,7 @@
  * Not here: any logic of sessions, models or tools. Easily got wrong: with stdio nothing else may be written to standard
  * output, and when the editor goes away (end of input) the host ends, with everything it has started.
  */
-import { fileURLToPath } from "node:url";
+import { fileURLToPath, pathToFileURL } from "node:url";
 import {
   type CancellationToken,
   CancellationTokenSource,
@@ -27,6 +27,8 @@ import { keyVariables, processEnvironment, readConfig } from "../config.ts";
 import * as methods from "../protocol/methods.ts";
 import type { ApprovalChoice, Json, PermissionRequest } from "../protocol/types.ts";
 import { codeActionKinds, codeActionsFor } from "./codeActions.ts";
+import { ConfigEditor } from "./configEditor.ts";
+import { createConfigFile } from "./configFiles.ts";
 import { createEditorPort } from "./editorPort.ts";
 import { createLocalHost, type LocalHost } from "./local.ts";
 import { createCoalescer } from "./updates.ts";
@@ -43,9 +45,12 @@ const coalescer = createCoalescer({
   },
 });
 
-/** Whether the client watches files on request, and has not been asked yet. */
+/** Whether the client watches files on request. */
 let canWatch = false;
+/** Whether it has been asked to watch everything. */
+let watchesFiles = false;
 let local: Promise<LocalHost> | undefined;
+let configuration: ConfigEditor | undefined;
 let options: methods.InitializationOptions = { credentials: {}, settings: {}, trusted: false };
 
 onLog(({ level, message, error }) => {
@@ -85,10 +90,17 @@ async function createHost(root: string | undefined): Promise<LocalHost> {
       "Hermes works on a folder of this machine, and none is open. Open one with File > Open Folder.",
     );
   }
-  const config = readConfig(environment, options.settings, options.credentials);
-  for (const problem of config.problems) show(MessageType.Warning, problem);
+  configuration = new ConfigEditor({
+    connection,
+    documents,
+    environment,
+    root,
+    options: () => options,
+    onChange: async (config) => (await local)?.configure(config),
+    onProblem: (problem) => show(MessageType.Warning, problem),
+  });
   return createLocalHost({
-    config,
+    config: await configuration.read(),
     environment,
     root,
     trusted: () => options.trusted,
@@ -142,7 +154,9 @@ async function serve<T>(
   const subscription = token.onCancellationRequested(() => controller.abort());
   try {
     if (!local) throw new RequestError("not_initialized", "The host has not been initialised.");
-    return await run(await local, controller.signal);
+    const host = await local;
+    await configuration?.idle();
+    return await run(host, controller.signal);
   } catch (error) {
     if (error instanceof RequestError || error instanceof ToolError) {
       const code = error instanceof RequestError ? error.code : "tool";
@@ -194,13 +208,27 @@ connection.onRequest(methods.setCredential, (params, token) =>
     return models.list();
   }),
 );
+connection.onRequest(methods.openConfig, ({ owner }, token) =>
+  serve(token, async () => {
+    if (!configuration) throw new RequestError("no_folder", "No folder is open.");
+    return { uri: pathToFileURL(await createConfigFile(configuration.files, owner)).href };
+  }),
+);
 connection.onNotification(methods.didGrantTrust, () => {
   options = { ...options, trusted: true };
+  void configuration?.refresh();
 });
 
 documents.onDidChangeContent(({ document }) => noteChanges([document.uri]));
 documents.onDidClose(({ document }) => noteChanges([document.uri]));
-connection.onDidChangeWatchedFiles(({ changes }) => noteChanges(changes.map(({ uri }) => uri)));
+connection.onDidChangeWatchedFiles(({ changes }) => {
+  const uris = changes.map(({ uri }) => uri);
+  configuration?.filesChanged(uris);
+  noteChanges(uris);
+});
+connection.onInitialized(() => {
+  if (canWatch) configuration?.watch();
+});
 
 function noteChanges(uris: readonly string[]): void {
   local
@@ -210,20 +238,16 @@ function noteChanges(uris: readonly string[]): void {
 
 /** Asks to be told of changes on disk, once there is something that they could matter to. */
 function watchFiles(): void {
-  if (!canWatch) return;
-  canWatch = false;
+  if (!canWatch || watchesFiles) return;
+  watchesFiles = true;
   connection.client
     .register(DidChangeWatchedFilesNotification.type, { watchers: [{ globPattern: "**/*" }] })
     .catch((error: unknown) => connection.console.warn(`Files are not watched: ${messageOf(error)}`));
 }
 
 connection.onDidChangeConfiguration(async ({ settings }) => {
-  const section = (settings as { readonly hermes?: Json } | undefined)?.hermes ?? {};
-  options = { ...options, settings: section };
-  const host = await local?.catch(() => undefined);
-  const config = readConfig(environment, section, options.credentials);
-  for (const problem of config.problems) show(MessageType.Warning, problem);
-  host?.configure(config);
+  options = { ...options, settings: (settings as { readonly hermes?: Json } | undefined)?.hermes ?? {} };
+  await configuration?.refresh();
 });
 
 connection.onCodeAction(({ textDocument, range, context }) =>

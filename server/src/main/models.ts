@@ -66,7 +66,7 @@ class MachineModels implements LocalModels {
 
   configure(config: Config): void {
     // The newest choice counts, whichever way it was made.
-    if (config.settings.model !== this.#config.settings.model) this.#selected = undefined;
+    if (config.settings["model.name"] !== this.#config.settings["model.name"]) this.#selected = undefined;
     this.#config = config;
     this.#changed();
   }
@@ -126,7 +126,7 @@ class MachineModels implements LocalModels {
   }
 
   #wanted(): string {
-    return this.#selected ?? this.#config.settings.model;
+    return this.#selected ?? this.#config.settings["model.name"];
   }
 
   async #find(id: string): Promise<ModelSpec> {

@@ -131,7 +131,7 @@ function describeNotFound(fault: VendorFault, endpoint: Endpoint, status: string
   const { vendor, model, host } = endpoint;
   if (fault.message === undefined && fault.words.length === 0)
     return `${host} does not offer the API that Hermes asked for${status}. Check the base URL in the settings.`;
-  const choose = "Choose another in the setting “hermes.model” or with --model.";
+  const choose = "Choose another in the setting “hermes.model.name” or with --model.";
   return endpoint.local
     ? `${vendor} does not have the model “${model}”${status}. Load it there first (Ollama: ollama pull ${model}). ${choose}`
     : `${vendor} does not know the model “${model}”${status}, or this key may not use it. ${choose}`;

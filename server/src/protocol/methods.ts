@@ -171,6 +171,18 @@ export interface SetCredentialParams {
 /** Gives the host a key that the user has just entered, or takes it back. */
 export const setCredential = new RequestType<SetCredentialParams, ListModelsResult, void>("credential/set");
 
+/** Parameters of `config/open`. */
+export interface OpenConfigParams {
+  /** Whose file: the workspace folder's, or the user's own. */
+  readonly owner: "workspace" | "user";
+}
+/** Result of `config/open`. */
+export interface OpenConfigResult {
+  readonly uri: string;
+}
+/** Names the owner's configuration file, made from a template if there is none. */
+export const openConfig = new RequestType<OpenConfigParams, OpenConfigResult, void>("config/open");
+
 /** Tells the host that the user has trusted the workspace. */
 export const didGrantTrust = new NotificationType<Record<string, never>>("workspace/didGrantTrust");
 

@@ -32,7 +32,7 @@ describe("the panel beside the editor", () => {
           name: "editor",
           workspace: files,
           env: { ANTHROPIC_API_KEY: "test-key", ANTHROPIC_BASE_URL: double.anthropicBaseUrl },
-          settings: { "hermes.model": "anthropic/claude-sonnet-5-5", "hermes.localModels.detect": false },
+          settings: { "hermes.model.name": "anthropic/claude-sonnet-5-5", "hermes.localModels.detect": false },
         },
         async ({ page, panel, openPanel, openFile, readFile, runCommand, screenshot }) => {
           await openPanel();

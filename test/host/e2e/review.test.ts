@@ -35,7 +35,7 @@ async function withReview(
         workspace: { "src/values.ts": before, "src/other.ts": "export const other = 1;\n" },
         env: { ANTHROPIC_API_KEY: "test-key", ANTHROPIC_BASE_URL: double.anthropicBaseUrl },
         settings: {
-          "hermes.model": "anthropic/claude-sonnet-5-5",
+          "hermes.model.name": "anthropic/claude-sonnet-5-5",
           "hermes.localModels.detect": false,
           "files.autoSave": "off",
           "editor.fontSize": 12,

@@ -93,7 +93,7 @@ describe("one task, from everywhere, through every wire format", () => {
               OPENAI_BASE_URL: double.openaiBaseUrl,
             },
             settings: {
-              "hermes.model": model,
+              "hermes.model.name": model,
               "hermes.openai.api": api,
               "hermes.localModels.detect": false,
               "editor.autoClosingBrackets": "never",

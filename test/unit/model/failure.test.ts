@@ -56,7 +56,7 @@ describe("kinds and messages", () => {
       name: "unknown model",
       error: apiError(404, vendorError("not_found_error", "model: claude-x")),
       kind: "notFound",
-      says: ["“claude-x” (404)", "hermes.model"],
+      says: ["“claude-x” (404)", "hermes.model.name"],
     },
     {
       name: "unknown model on a local server",
