@@ -20,6 +20,7 @@ import type {
   ToolResult,
 } from "../../server/src/protocol/types.ts";
 import { type Fault, type ModelDouble, type Script, type Step, startModelDouble } from "../support/modelDouble.ts";
+import { requestAccount } from "../unit/model/support.ts";
 
 interface Options extends ConnectionOptions {
   readonly apiKey?: string;
@@ -92,6 +93,7 @@ describe.each(formats)("$api", (format) => {
       messages,
       maxOutputTokens: 4_000,
       cacheKey: "conversation-1",
+      account: requestAccount,
     };
   }
 
@@ -437,6 +439,7 @@ describe("Responses alone", () => {
       messages: [prompt],
       maxOutputTokens: 100,
       cacheKey: "c",
+      account: requestAccount,
     };
     const heard = new Heard();
     for await (const event of provider.stream(request, new AbortController().signal)) heard.take(event);
@@ -467,6 +470,7 @@ describe("Anthropic alone", () => {
       messages: [prompt],
       maxOutputTokens: 100,
       cacheKey: "c",
+      account: requestAccount,
     };
     const events = await collect(provider.stream(request, new AbortController().signal));
     expect(events.at(-1)).toMatchObject({ type: "done", stop: "pause" });

@@ -12,14 +12,15 @@ import { log } from "../base/trace.ts";
 import { type Config, keyVariables } from "../config.ts";
 import type { Models, ReadyModel } from "../host.ts";
 import { createAnthropicProvider } from "../model/anthropic.ts";
-import { costOf, findModel, mergeModels } from "../model/catalog.ts";
+import { findModel, mergeModels } from "../model/catalog.ts";
 import { detectLocalModels } from "../model/detect.ts";
 import { createOpenAIChatProvider } from "../model/openaiChat.ts";
 import { createOpenAIResponsesProvider } from "../model/openaiResponses.ts";
+import { costOf, toUsd } from "../model/price.ts";
 import { compose, type Provider } from "../model/provider.ts";
 import { withRetry } from "../model/retry.ts";
 import type { ListModelsResult } from "../protocol/methods.ts";
-import type { CredentialName, ModelApi, ModelChoice, ModelSpec } from "../protocol/types.ts";
+import type { CredentialName, ModelApi, ModelChoice, ModelSpec, Usage } from "../protocol/types.ts";
 
 /** The model that plays the recorded tour: the one that needs nothing. */
 export const recordedModel: ModelSpec = {
@@ -108,7 +109,7 @@ class MachineModels implements LocalModels {
         `${spec.label} needs a key for ${vendorNames[missing]}. Set it with “Hermes: Set API Key” or in ${keyVariables[missing]}, or choose another model.`,
       );
     }
-    return { spec, provider: this.#provider(spec.api), costOf: (usage) => costOf(spec, usage) };
+    return { spec, provider: this.#provider(spec.api), costOf: (usage) => priceOf(spec, usage) };
   }
 
   /** The model for an id, or the first that is ready when nobody has chosen one. */
@@ -206,6 +207,12 @@ class MachineModels implements LocalModels {
 }
 
 const vendorNames: { readonly [name in CredentialName]: string } = { anthropic: "Anthropic", openai: "OpenAI" };
+
+/** US dollars. */
+function priceOf({ price }: ModelSpec, usage: Usage): number | undefined {
+  const nano = costOf(price, usage);
+  return nano === undefined ? undefined : toUsd(nano);
+}
 
 /** Whose key each wire format needs. */
 const credentialOf: { readonly [api in ModelApi]: CredentialName | undefined } = {

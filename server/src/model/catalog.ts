@@ -1,12 +1,12 @@
 /**
- * The table of models: which there are by name, how a name given by a user finds one, what an answer cost.
+ * The table of models: which there are by name, and how a name given by a user finds one.
  *
  * Not here: the rows (`catalog.json`, edited by hand, checked by a test), additions by users (`catalogSchema.ts`), or
  * whether a model can be used now. Easily got wrong: a vendor has models that are not in the table; any id under a
  * known provider works, with cautious defaults and no price.
  */
 import { RequestError } from "../base/errors.ts";
-import type { ModelSpec, Usage } from "../protocol/types.ts";
+import type { ModelSpec } from "../protocol/types.ts";
 import rows from "./catalog.json" with { type: "json" };
 
 /**
@@ -127,18 +127,4 @@ function distance(a: string, b: string): number {
     row = next;
   }
   return row.at(-1) ?? 0;
-}
-
-/**
- * What one request cost, in US dollars; `undefined` where the price is not known. A prompt beyond the model's price
- * step is dearer as a whole, cached tokens included.
- */
-export function costOf({ price }: ModelSpec, usage: Usage): number | undefined {
-  if (!price) return undefined;
-  const { inputTokens, cacheReadTokens, cacheWriteTokens, outputTokens } = usage;
-  const promptTokens = inputTokens + cacheReadTokens + cacheWriteTokens;
-  const cliff = price.cliff && promptTokens > price.cliff.aboveTokens ? price.cliff : undefined;
-  const input = inputTokens * price.input + cacheReadTokens * price.cacheRead + cacheWriteTokens * price.cacheWrite;
-  const output = outputTokens * price.output;
-  return (input * (cliff?.inputTimes ?? 1) + output * (cliff?.outputTimes ?? 1)) / 1_000_000;
 }

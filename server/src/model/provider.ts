@@ -10,8 +10,10 @@ import type {
   ModelApi,
   ModelSpec,
   PromptPart,
+  SessionId,
   ToolResult,
   ToolSpec,
+  TurnId,
   Usage,
 } from "../protocol/types.ts";
 
@@ -23,6 +25,13 @@ export type ModelMessage =
   /** Results in the order of the calls they answer, whatever order they finished in. */
   | { readonly role: "tool"; readonly results: readonly ToolResult[] };
 
+/** Whose a request is and what it is for; never sent. */
+export interface RequestAccount {
+  readonly sessionId: SessionId;
+  readonly turnId: TurnId;
+  readonly purpose: "turn" | "title" | "summary" | "warm_up";
+}
+
 /** Everything one request to a model holds. The same request gives the same bytes on the wire. */
 export interface ModelRequest {
   readonly model: ModelSpec;
@@ -33,6 +42,7 @@ export interface ModelRequest {
   readonly maxOutputTokens: number;
   /** One stable value for a conversation: OpenAI routes its prompt cache by it. */
   readonly cacheKey: string;
+  readonly account: RequestAccount;
 }
 
 /** Why a model stopped answering. */

@@ -4,12 +4,17 @@
  * Not here: where the vendor's cache breakpoints go (each provider places them) or compaction. Easily got wrong: the
  * same state must give the same request, byte for byte, and a later state must only append to it.
  */
-import type { ModelRequest } from "../model/provider.ts";
+import type { ModelRequest, RequestAccount } from "../model/provider.ts";
 import type { ModelSpec, ToolSpec } from "../protocol/types.ts";
 import { messagesOf, type SessionState } from "./reduce.ts";
 
 /** The request for the next step. `tools` must be in a stable order. */
-export function buildRequest(state: SessionState, model: ModelSpec, tools: readonly ToolSpec[]): ModelRequest {
+export function buildRequest(
+  state: SessionState,
+  model: ModelSpec,
+  tools: readonly ToolSpec[],
+  account: RequestAccount,
+): ModelRequest {
   return {
     model,
     system: state.system ?? "",
@@ -17,5 +22,6 @@ export function buildRequest(state: SessionState, model: ModelSpec, tools: reado
     messages: messagesOf(state),
     maxOutputTokens: Math.min(model.maxOutputTokens, Math.floor(model.contextTokens / 2)),
     cacheKey: `hermes-${state.sessionId ?? "none"}`,
+    account,
   };
 }

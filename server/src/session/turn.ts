@@ -119,7 +119,9 @@ async function runStep(deps: TurnDeps, turnId: TurnId, step: number, signal: Abo
   };
   let storeFailed = false;
   try {
-    for await (const event of deps.provider.stream(buildRequest(deps.session.state, deps.model, deps.tools), signal)) {
+    const account = { sessionId: deps.session.id, turnId, purpose: "turn" } as const;
+    const request = buildRequest(deps.session.state, deps.model, deps.tools, account);
+    for await (const event of deps.provider.stream(request, signal)) {
       if (event.type !== "retry" && answer.events++ === 0) answer.firstEventMs = deps.clock.now() - startedAt;
       await receive(deps, turnId, step, event, answer, scheduler).catch((error: unknown) => {
         storeFailed = true;

@@ -1,8 +1,8 @@
 /** Names find models, additions are checked, costs follow the price step. */
 import { describe, expect, test } from "vitest";
-import { catalog, costOf, findModel, mergeModels } from "../../../server/src/model/catalog.ts";
+import { catalog, findModel, mergeModels } from "../../../server/src/model/catalog.ts";
 import { parseModels } from "../../../server/src/model/catalogSchema.ts";
-import { modelSpec, noUsage } from "./support.ts";
+import { modelSpec } from "./support.ts";
 
 test("the table passes the schema that additions must pass, and its ids are unique", () => {
   const { models, problems } = parseModels(catalog);
@@ -65,19 +65,4 @@ test("bad additions are named and good ones kept", () => {
     expect.stringContaining("Model 3 is left out"),
   ]);
   expect(parseModels({}).problems).toEqual(["The list of models is not a list."]);
-});
-
-describe("costOf", () => {
-  const haiku = findModel("claude-haiku-5-5");
-  const million = { ...noUsage, inputTokens: 40_000, cacheReadTokens: 50_000, cacheWriteTokens: 10_000 };
-  test("adds up what each kind of token costs, up to and at the step", () => {
-    expect(costOf(haiku, { ...million, outputTokens: 1_000 })).toBeCloseTo(0.004 + 0.0005 + 0.00125 + 0.0005, 10);
-  });
-  test("charges the whole request more above the step", () => {
-    const above = { ...million, inputTokens: 40_001, outputTokens: 1_000 };
-    expect(costOf(haiku, above)).toBeCloseTo(5 * (0.0040001 + 0.0005 + 0.00125 + 0.0005), 10);
-  });
-  test("knows nothing of local models", () => {
-    expect(costOf(findModel("ollama/qwen3"), million)).toBeUndefined();
-  });
 });

@@ -4,8 +4,14 @@
  * Not here: anything that talks HTTP (the model double). Easily got wrong: the fake clock never waits; it moves `now`.
  */
 import type { Clock } from "../../../server/src/base/async.ts";
-import type { ModelEvent, ModelMessage, ModelRequest, Provider } from "../../../server/src/model/provider.ts";
-import type { CallId, ModelSpec, Usage } from "../../../server/src/protocol/types.ts";
+import type {
+  ModelEvent,
+  ModelMessage,
+  ModelRequest,
+  Provider,
+  RequestAccount,
+} from "../../../server/src/model/provider.ts";
+import type { CallId, ModelSpec, SessionId, TurnId, Usage } from "../../../server/src/protocol/types.ts";
 
 /** A model spec of a vendor's size. */
 export function modelSpec(changes: Partial<ModelSpec> = {}): ModelSpec {
@@ -22,6 +28,13 @@ export function modelSpec(changes: Partial<ModelSpec> = {}): ModelSpec {
   };
 }
 
+/** Whose the requests of tests are. */
+export const requestAccount: RequestAccount = {
+  sessionId: "session-1" as SessionId,
+  turnId: "turn-1" as TurnId,
+  purpose: "turn",
+};
+
 /** A request that holds one prompt and one tool. */
 export function modelRequest(changes: Partial<ModelRequest> = {}): ModelRequest {
   return {
@@ -31,6 +44,7 @@ export function modelRequest(changes: Partial<ModelRequest> = {}): ModelRequest 
     messages: [userMessage("Fix it")],
     maxOutputTokens: 1_000,
     cacheKey: "session-1",
+    account: requestAccount,
     ...changes,
   };
 }
