@@ -12,6 +12,7 @@ import "./transcript.css";
 import "./cards.css";
 import "./markdown.css";
 import "./prompt.css";
+import "./cost.css";
 import { initialState, type PageAction, reduce } from "./state.ts";
 import { App } from "./view.tsx";
 

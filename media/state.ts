@@ -42,6 +42,8 @@ export interface PanelState {
   readonly follow: boolean;
   /** The list of sessions, while it is shown. */
   readonly list: { readonly query: string; readonly sessions: readonly SessionSummary[] | undefined } | undefined;
+  /** What was spent, while it is shown. */
+  readonly cost: Omit<Extract<ToPanel, { type: "cost" }>, "type"> | undefined;
   readonly notice: string | undefined;
   readonly failed: { readonly failure: Failure; readonly action?: PanelAction } | undefined;
   /** What has been sent and has not yet begun to run. */
@@ -55,6 +57,7 @@ export type PageAction =
   | { readonly type: "sent"; readonly text: string }
   | { readonly type: "list_opened" }
   | { readonly type: "list_closed" }
+  | { readonly type: "cost_closed" }
   | { readonly type: "list_query"; readonly query: string }
   | { readonly type: "dismissed" };
 
@@ -77,6 +80,7 @@ export const initialState: PanelState = {
   pending: [],
   follow: false,
   list: undefined,
+  cost: undefined,
   notice: undefined,
   failed: undefined,
   sending: undefined,
@@ -104,6 +108,12 @@ export function reduce(state: PanelState, message: ToPanel | PageAction): PanelS
       return state.list?.query === message.query
         ? { ...state, list: { query: message.query, sessions: message.sessions } }
         : state;
+    case "cost": {
+      const { type: _, ...cost } = message;
+      return { ...state, cost, list: undefined };
+    }
+    case "cost_closed":
+      return { ...state, cost: undefined };
     case "references":
       return { ...state, chips: message.chips };
     case "pending":
@@ -121,11 +131,11 @@ export function reduce(state: PanelState, message: ToPanel | PageAction): PanelS
     case "notice":
       return { ...state, notice: message.message };
     case "focus":
-      return { ...state, focus: state.focus + 1, list: undefined };
+      return { ...state, focus: state.focus + 1, list: undefined, cost: undefined };
     case "sent":
       return { ...state, sending: message.text, failed: undefined, notice: undefined };
     case "list_opened":
-      return { ...state, list: { query: "", sessions: undefined } };
+      return { ...state, list: { query: "", sessions: undefined }, cost: undefined };
     case "list_closed":
       return { ...state, list: undefined };
     case "dismissed":
@@ -166,6 +176,7 @@ function showSession(state: PanelState, message: Extract<ToPanel, { type: "sessi
     ...state,
     session,
     list: undefined,
+    cost: undefined,
     ...(other ? { failed: undefined, notice: undefined, sending: undefined } : {}),
   };
 }

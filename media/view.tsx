@@ -6,6 +6,7 @@
  */
 import { useEffect, useRef, useState } from "preact/hooks";
 import type { PanelAction, ToPanel } from "../server/src/protocol/panel.ts";
+import { CostView } from "./costView.tsx";
 import type { Page } from "./page.ts";
 import { Button, Icon, IconButton } from "./parts.tsx";
 import { PendingBar } from "./pendingBar.tsx";
@@ -52,21 +53,25 @@ export function App(props: ViewProps) {
     <div class="app" ref={root}>
       <Header {...props} />
       <Banners {...props} />
-      {state.list ? (
+      {state.cost ? (
+        <CostView cost={state.cost} page={page} dispatch={dispatch} />
+      ) : state.list ? (
         <SessionList list={state.list} current={state.session.sessionId} page={page} dispatch={dispatch} />
       ) : isEmpty ? (
         <EmptyState {...props} onExample={write} />
       ) : (
         <Transcript state={state} page={page} />
       )}
-      {state.list ? null : <PendingBar files={pendingFiles(state)} root={state.workspace?.root} page={page} />}
+      {state.list || state.cost ? null : (
+        <PendingBar files={pendingFiles(state)} root={state.workspace?.root} page={page} />
+      )}
       <PromptBox state={state} page={page} draft={draft} onDraft={write} onSend={send} />
     </div>
   );
 }
 
 function Header({ state, page, dispatch }: ViewProps) {
-  const title = state.list ? "Sessions" : (state.session.title ?? "New session");
+  const title = state.cost ? "Cost" : state.list ? "Sessions" : (state.session.title ?? "New session");
   return (
     <header class="header">
       <h1 title={title}>{title}</h1>
@@ -82,6 +87,12 @@ function Header({ state, page, dispatch }: ViewProps) {
         class={state.follow ? "checked" : ""}
         pressed={state.follow}
         onClick={() => page.post({ type: "follow", on: !state.follow })}
+      />
+      <IconButton
+        icon="graph"
+        label={state.cost ? "Close the cost view" : "Cost"}
+        class={state.cost ? "checked" : ""}
+        onClick={() => (state.cost ? dispatch({ type: "cost_closed" }) : page.post({ type: "show_cost" }))}
       />
       <IconButton
         icon="history"

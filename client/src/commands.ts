@@ -43,6 +43,10 @@ export function registerCommands(deps: CommandDeps): readonly Disposable[] {
     "hermes.setApiKey": () => conversation.setApiKey(),
     "hermes.selectModel": () => selectModel(deps),
     "hermes.openConfiguration": () => openConfiguration(deps),
+    "hermes.showCost": async () => {
+      await openPanel();
+      await conversation.showCost();
+    },
     "hermes.showLog": deps.showLog,
     "hermes.restartHost": () => deps.agent.restart(),
     "hermes.showSessions": () => showSessions(deps),

@@ -7,6 +7,7 @@
  */
 import {
   cancelSession,
+  costSummary,
   type ListModelsResult,
   listModels,
   listSessions,
@@ -26,6 +27,7 @@ import type {
   SessionId,
   SessionSummary,
   SessionUpdate,
+  SpendingRow,
   TurnId,
 } from "../../server/src/protocol/types.ts";
 import type { AgentClient } from "./agentClient.ts";
@@ -151,6 +153,19 @@ export class Conversation {
   async sessions(query: string): Promise<readonly SessionSummary[]> {
     const { sessions } = await this.#deps.agent.request(listSessions, { ...(query ? { query } : {}), limit: 200 });
     return sessions;
+  }
+
+  /** Shows the page what was spent in this month and the one before. */
+  async showCost(): Promise<void> {
+    this.#deps.post({ type: "cost" });
+    const summary = await this.#try(this.#deps.agent.request(costSummary, { months: 2 }));
+    if (summary) this.#deps.post({ type: "cost", ...summary });
+  }
+
+  /** The rows of the cost view, as comma-separated values. */
+  async costAsCsv(): Promise<string | undefined> {
+    const summary = await this.#try(this.#deps.agent.request(costSummary, { months: 24 }));
+    return summary && toCsv(summary.rows);
   }
 
   /** Chooses the model for further prompts, in this window and later ones. */
@@ -282,6 +297,41 @@ export class Conversation {
     const action = actionOf(failure.code);
     this.#deps.post({ type: "failed", failure, ...(action ? { action } : {}) });
   }
+}
+
+/** Rows under the names of their fields; money in dollars. */
+function toCsv(rows: readonly SpendingRow[]): string {
+  const names = [
+    "day",
+    "model",
+    "session",
+    "usd",
+    "requests",
+    "prompt_tokens",
+    "cached_tokens",
+    "output_tokens",
+    "unpriced",
+    "estimated",
+  ];
+  const cell = (value: string | number) =>
+    /[",\n]/.test(String(value)) ? `"${String(value).replaceAll('"', '""')}"` : value;
+  const lines = rows.map((row) =>
+    [
+      row.day,
+      row.model,
+      row.sessionId,
+      (row.nano / 1e9).toFixed(9),
+      row.requests,
+      row.promptTokens,
+      row.cacheReadTokens,
+      row.outputTokens,
+      row.unpriced,
+      row.estimated,
+    ]
+      .map(cell)
+      .join(","),
+  );
+  return `${[names.join(","), ...lines].join("\n")}\n`;
 }
 
 function actionOf(code: string): PanelAction | undefined {

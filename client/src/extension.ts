@@ -189,6 +189,12 @@ export function activate(context: ExtensionContext): HermesApi {
     keep(command);
   }
 
+  async function exportCost(): Promise<void> {
+    const content = await conversation.costAsCsv();
+    if (content === undefined) return;
+    await window.showTextDocument(await workspace.openTextDocument({ content, language: "csv" }));
+  }
+
   async function offerRestart(message = "The agent host is not running."): Promise<void> {
     const choice = await window.showErrorMessage(`Hermes: ${message}`, "Restart", "Show Log");
     if (choice === "Restart") await agent.restart();
@@ -212,6 +218,10 @@ export function activate(context: ExtensionContext): HermesApi {
         return conversation.open(message.sessionId);
       case "list_sessions":
         return conversation.list(message.query);
+      case "show_cost":
+        return conversation.showCost();
+      case "export_cost":
+        return exportCost();
       case "select_model":
         return conversation.selectModel(message.model);
       case "set_api_key":

@@ -20,10 +20,30 @@ interface SettingBase {
 export type SettingSpec = SettingBase &
   (
     | { readonly type: "string"; readonly default: string; readonly enum?: readonly string[] }
-    | { readonly type: "number"; readonly default: number; readonly minimum: number; readonly maximum: number }
+    | {
+        readonly type: "number";
+        readonly default: number;
+        readonly minimum: number;
+        readonly maximum: number;
+        /** Set where parts count; otherwise values are rounded down. */
+        readonly fraction?: true;
+      }
     | { readonly type: "boolean"; readonly default: boolean }
     | { readonly type: "strings"; readonly default: readonly string[] }
   );
+
+/** A limit on what requests may spend. The most that a request can cost is set aside before it is sent. */
+function limitOf(unit: string, period: string, options: { readonly fraction?: true } = {}) {
+  return {
+    type: "number",
+    scope: "user",
+    default: 0,
+    minimum: 0,
+    maximum: 1e9,
+    description: `The most ${unit} that ${period} may use, in all windows and terminals together; 0 is no limit. The most that a request could use is set aside before it is sent, so the limit is not passed.`,
+    ...options,
+  } as const;
+}
 
 /** Every setting, by its name below `hermes.`; the one source of the manifest, the defaults and the checks. */
 export const settings = {
@@ -78,6 +98,18 @@ export const settings = {
     maximum: 64,
     description: "How many tool calls may run at once.",
   },
+  "budget.turn.usd": limitOf("US dollars", "one turn", { fraction: true }),
+  "budget.turn.tokens": limitOf("tokens, of prompts and answers,", "one turn"),
+  "budget.turn.requests": limitOf("model requests", "one turn"),
+  "budget.session.usd": limitOf("US dollars", "one session, in this month and the last", { fraction: true }),
+  "budget.session.tokens": limitOf("tokens, of prompts and answers,", "one session, in this month and the last"),
+  "budget.session.requests": limitOf("model requests", "one session, in this month and the last"),
+  "budget.day.usd": limitOf("US dollars", "one day", { fraction: true }),
+  "budget.day.tokens": limitOf("tokens, of prompts and answers,", "one day"),
+  "budget.day.requests": limitOf("model requests", "one day"),
+  "budget.month.usd": limitOf("US dollars", "one calendar month", { fraction: true }),
+  "budget.month.tokens": limitOf("tokens, of prompts and answers,", "one calendar month"),
+  "budget.month.requests": limitOf("model requests", "one calendar month"),
   "localModels.detect": {
     type: "boolean",
     default: true,
@@ -181,7 +213,7 @@ export function findSetting(name: string): SettingSpec | undefined {
   return Object.hasOwn(settings, name) ? settings[name as SettingName] : undefined;
 }
 
-/** Checks a value: `expected` says in words what it should be. Numbers are rounded down. */
+/** Checks a value: `expected` says in words what it should be. */
 export function checkSetting(
   spec: SettingSpec,
   value: Json,
@@ -195,7 +227,7 @@ export function checkSetting(
         : { ok: true, value: value.trim() };
     case "number":
       return typeof value === "number" && value >= spec.minimum && value <= spec.maximum
-        ? { ok: true, value: Math.floor(value) }
+        ? { ok: true, value: spec.fraction ? value : Math.floor(value) }
         : wrong(`a number from ${spec.minimum} to ${spec.maximum}`);
     case "boolean":
       return typeof value === "boolean" ? { ok: true, value } : wrong("true or false");
@@ -222,7 +254,12 @@ export function schemaOf(spec: SettingSpec): { readonly [key: string]: Json } {
     case "string":
       return { type: "string", default: value, ...(spec.enum ? { enum: spec.enum } : {}) };
     case "number":
-      return { type: "integer", default: value, minimum: spec.minimum, maximum: spec.maximum };
+      return {
+        type: spec.fraction ? "number" : "integer",
+        default: value,
+        minimum: spec.minimum,
+        maximum: spec.maximum,
+      };
     case "boolean":
       return { type: "boolean", default: value };
     case "strings":

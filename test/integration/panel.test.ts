@@ -53,6 +53,50 @@ const answer = (text: string) => session(...begun, say.block(1, 0, { type: "text
 const button = ({ page }: PanelPage, name: string | RegExp) => page.getByRole("button", { name });
 const box = ({ page }: PanelPage) => page.getByRole("textbox", { name: /Enter sends/ });
 
+const row = { model: "anthropic/claude-sonnet-5-5", sessionId, unpriced: 0, estimated: 0 };
+/** A month with a day of before, and a model whose price nobody knows. */
+const spent: ToPanel = {
+  type: "cost",
+  today: "2026-11-21",
+  titles: { [sessionId]: "Fix the parser" },
+  rows: [
+    {
+      ...row,
+      day: "2026-11-03",
+      sessionId: "s0" as typeof sessionId,
+      requests: 9,
+      tokens: 1_650_000,
+      promptTokens: 1_600_000,
+      cacheReadTokens: 1_200_000,
+      outputTokens: 50_000,
+      nano: 3_500_000_000,
+      estimated: 1,
+    },
+    {
+      ...row,
+      day: "2026-11-03",
+      model: "openai/mystery",
+      requests: 2,
+      tokens: 10_000,
+      promptTokens: 9_000,
+      cacheReadTokens: 0,
+      outputTokens: 1_000,
+      nano: 0,
+      unpriced: 2,
+    },
+    {
+      ...row,
+      day: "2026-11-21",
+      requests: 25,
+      tokens: 620_000,
+      promptTokens: 600_000,
+      cacheReadTokens: 500_000,
+      outputTokens: 20_000,
+      nano: 1_250_000_000,
+    },
+  ],
+};
+
 describe("the prompt box", () => {
   test("Enter sends, Shift+Enter makes a line, and the words come back when they could not be sent", () =>
     withPanel([], async (panel) => {
@@ -389,8 +433,38 @@ describe("the page", () => {
     });
   });
 
+  test("draws what was spent by day, model and session, opens and closes by keyboard, and tells what is not known", () =>
+    withPanel([], async (panel) => {
+      await button(panel, "Cost").click();
+      expect(await panel.posted()).toEqual([{ type: "show_cost" }]);
+      await panel.send({ type: "cost" });
+      await panel.page.getByText("Loading").waitFor();
+      await panel.send(spent);
+      const cost = panel.page.getByRole("region", { name: "Cost" });
+      expect(await cost.getByRole("definition").allInnerTexts()).toEqual([
+        "$1.25\n620.0k tokens, 83 % from cache",
+        "at most $4.75 and what 2 requests without a price cost\n2.3M tokens, 77 % from cache",
+      ]);
+      expect(await cost.getByRole("img").getAttribute("aria-label")).toBe(
+        "Cost by day. 2026-11-03: at most $3.50 and what 2 requests without a price cost. 2026-11-21: $1.25.",
+      );
+      expect(await cost.getByRole("rowheader").allInnerTexts()).toEqual([
+        "anthropic/claude-sonnet-5-5",
+        "openai/mystery",
+        "In another folder",
+        "Fix the parser",
+      ]);
+      await button(panel, "Open as CSV").click();
+      expect(await panel.posted()).toEqual([{ type: "export_cost" }]);
+      await cost.press("Escape");
+      expect(await cost.count()).toBe(0);
+      await panel.send({ ...spent, rows: [] });
+      await panel.page.getByText(/Nothing was spent/).waitFor();
+    }));
+
   const states: readonly [string, readonly ToPanel[]][] = [
     ["empty", []],
+    ["cost", [spent]],
     ["asking", [session(...begun, say.called(1, 0, "c1", "shell", {}), say.asks("c1", { detail: "x".repeat(400) }))]],
     ["done", [answer(`${"word ".repeat(80)}\n\n\`\`\`ts\n${"x".repeat(300)}\n\`\`\`\n\n${"y".repeat(300)}`)]],
   ];
@@ -401,7 +475,7 @@ describe("the page", () => {
         for (const theme of ["dark", "light", "high-contrast", "high-contrast-light"]) {
           await page.locator("html").evaluate((root, name) => root.setAttribute("data-theme", name), theme);
           const wide = await page
-            .locator("html, main, .app, .transcript, .prompt, .card, .markdown")
+            .locator("html, main, .app, .transcript, .prompt, .card, .markdown, .cost")
             .evaluateAll((all) => all.filter((element) => element.scrollWidth > element.clientWidth + 1).map(String));
           expect(wide, theme).toEqual([]);
         }

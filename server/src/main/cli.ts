@@ -23,6 +23,7 @@ const usage = `hermes: a coding agent that edits real files
   hermes sessions         list the sessions of this folder     --query WORDS  --cwd DIR  --json
   hermes show ID          print a session                      --json
   hermes models           list the models that can be used     --json
+  hermes cost             print what was spent, by day and model   --json
   hermes --help, --version
 
 Keys: ANTHROPIC_API_KEY, OPENAI_API_KEY; other servers: ANTHROPIC_BASE_URL, OPENAI_BASE_URL.
@@ -71,7 +72,7 @@ async function main(argv: readonly string[]): Promise<number> {
     process.stdout.write(`${version}\n`);
     return 0;
   }
-  const { list, models, run, show } = await import("./cliCommands.ts");
+  const { cost, list, models, run, show } = await import("./cliCommands.ts");
   const options = { cwd: values.cwd ?? process.cwd(), json: values.json ?? false, settings: values.setting ?? [] };
   switch (command) {
     case "run":
@@ -89,6 +90,8 @@ async function main(argv: readonly string[]): Promise<number> {
       return show({ ...options, id: rest[0] ?? "" });
     case "models":
       return models(options);
+    case "cost":
+      return cost(options);
     default:
       process.stderr.write(command ? `hermes: there is no command "${command}".\n\n${usage}` : usage);
       return 2;

@@ -14,6 +14,7 @@ import type { ApprovalChoice, Json, PermissionRequest, SessionId, StopReason } f
 import { parseRule } from "../tools/permission.ts";
 import { createOutput, type Output, printSession, printSessions } from "./cliOutput.ts";
 import { ConfigFiles, describeProblem } from "./configFiles.ts";
+import { costTable, summariseCost } from "./cost.ts";
 import { createLocalHost, type LocalHost } from "./local.ts";
 
 /** What every command takes. */
@@ -120,6 +121,20 @@ export async function models(options: CommandOptions): Promise<number> {
       return `${mark} ${id.padEnd(32)} ${label.padEnd(24)} ${state.replace("_", " ")}\n`;
     });
     process.stdout.write(options.json ? `${JSON.stringify({ models: choices, selected })}\n` : lines.join(""));
+    return 0;
+  } finally {
+    await local.close();
+  }
+}
+
+/** Prints what was spent in this month and the one before. */
+export async function cost(options: CommandOptions): Promise<number> {
+  const local = await open(options);
+  try {
+    const summary = await summariseCost(local, 2);
+    const lines =
+      summary.rows.length > 0 ? costTable(summary.rows) : ["Nothing was spent in this month or the one before."];
+    process.stdout.write(options.json ? `${JSON.stringify(summary)}\n` : `${lines.join("\n")}\n`);
     return 0;
   } finally {
     await local.close();

@@ -13,10 +13,13 @@ import { errorCode, messageOf } from "../base/errors.ts";
 import { log } from "../base/trace.ts";
 import { type Config, commandEnvironment, type Environment } from "../config.ts";
 import { AgentHost } from "../host.ts";
+import { type Limits, type Period, periods, withBudget } from "../model/budget.ts";
+import { fromUsd } from "../model/price.ts";
 import type { ListModelsResult } from "../protocol/methods.ts";
 import type { ApprovalChoice, PendingFile, PermissionRequest, SessionId, SessionUpdate } from "../protocol/types.ts";
 import { createJournalStore } from "../storage/journal.ts";
 import { createRuleStore } from "../storage/ruleStore.ts";
+import { Spending } from "../storage/spending.ts";
 import { createBuiltinTools } from "../tools/builtin/builtinTools.ts";
 import { type PermissionRule, type PermissionWord, parseRule } from "../tools/permission.ts";
 import { createRegistry } from "../tools/registry.ts";
@@ -50,6 +53,7 @@ export interface LocalHostOptions {
 export interface LocalHost {
   readonly host: AgentHost;
   readonly models: LocalModels;
+  readonly spending: Spending;
   /** Applies changed settings at once. */
   configure(config: Config): void;
   close(): Promise<void>;
@@ -71,8 +75,15 @@ export async function createLocalHost(options: LocalHostOptions): Promise<LocalH
     ...(options.extraRules ?? []),
     ...ruleStore.rules().map((rule) => parseRule(rule, "allow")),
   ];
+  const spending = new Spending({
+    folder: join(config.home, "spending"),
+    now: systemClock.now,
+    dayOf: localDay,
+    createId,
+  });
   const models = createLocalModels({
     config,
+    budget: withBudget({ ledger: spending, limits: () => readLimits(config) }),
     ...(options.onModelsChanged ? { onDidChange: options.onModelsChanged } : {}),
   });
   const disk = createDiskWorkspace({
@@ -108,6 +119,7 @@ export async function createLocalHost(options: LocalHostOptions): Promise<LocalH
   return {
     host,
     models,
+    spending,
     configure: (changed) => {
       const rulesBefore = config.settings["permissions.rules"];
       config = changed;
@@ -124,6 +136,27 @@ export async function createLocalHost(options: LocalHostOptions): Promise<LocalH
 /** Ids that sort by the time they were made. */
 function createId(): string {
   return `${Date.now().toString(36)}-${randomUUID().slice(0, 8)}`;
+}
+
+/** The day of a time as the user's calendar has it. */
+export function localDay(at: number): string {
+  const day = new Date(at);
+  const two = (value: number) => String(value).padStart(2, "0");
+  return `${day.getFullYear()}-${two(day.getMonth() + 1)}-${two(day.getDate())}`;
+}
+
+/** The limits that are set; 0 is none. */
+function readLimits({ settings }: Config): Limits {
+  const limitsOf = (period: Period) => {
+    const usd = settings[`budget.${period}.usd`];
+    const tokens = settings[`budget.${period}.tokens`];
+    const requests = settings[`budget.${period}.requests`];
+    return [
+      period,
+      { ...(usd ? { nano: fromUsd(usd) } : {}), ...(tokens ? { tokens } : {}), ...(requests ? { requests } : {}) },
+    ] as const;
+  };
+  return Object.fromEntries(periods.map(limitsOf));
 }
 
 function isAlive(pid: number): boolean {

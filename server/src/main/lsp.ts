@@ -29,6 +29,7 @@ import type { ApprovalChoice, Json, PermissionRequest } from "../protocol/types.
 import { codeActionKinds, codeActionsFor } from "./codeActions.ts";
 import { ConfigEditor } from "./configEditor.ts";
 import { createConfigFile } from "./configFiles.ts";
+import { summariseCost } from "./cost.ts";
 import { createEditorPort } from "./editorPort.ts";
 import { createLocalHost, type LocalHost } from "./local.ts";
 import { createCoalescer } from "./updates.ts";
@@ -198,6 +199,9 @@ connection.onRequest(methods.selectModel, (params, token) =>
     await models.select(params.model);
     return models.list();
   }),
+);
+connection.onRequest(methods.costSummary, (params, token) =>
+  serve(token, (running) => summariseCost(running, params.months)),
 );
 connection.onRequest(methods.setCredential, (params, token) =>
   serve(token, async ({ models }) => {

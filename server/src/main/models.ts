@@ -17,7 +17,7 @@ import { detectLocalModels } from "../model/detect.ts";
 import { createOpenAIChatProvider } from "../model/openaiChat.ts";
 import { createOpenAIResponsesProvider } from "../model/openaiResponses.ts";
 import { costOf, toUsd } from "../model/price.ts";
-import { compose, type Provider } from "../model/provider.ts";
+import { compose, type Provider, type ProviderDecorator } from "../model/provider.ts";
 import { withRetry } from "../model/retry.ts";
 import type { ListModelsResult } from "../protocol/methods.ts";
 import type { CredentialName, ModelApi, ModelChoice, ModelSpec, Usage } from "../protocol/types.ts";
@@ -38,6 +38,8 @@ export const recordedModel: ModelSpec = {
 export interface LocalModelsOptions {
   readonly config: Config;
   readonly onDidChange?: (list: ListModelsResult) => void;
+  /** Writes down what requests spend, and holds them to the limits. */
+  readonly budget: ProviderDecorator;
 }
 
 /** `Models` that follow changed settings and keys. */
@@ -52,6 +54,7 @@ export function createLocalModels(options: LocalModelsOptions): LocalModels {
 
 class MachineModels implements LocalModels {
   readonly #onDidChange: ((list: ListModelsResult) => void) | undefined;
+  readonly #budget: ProviderDecorator;
   #config: Config;
   #credentials: Config["credentials"];
   #selected: string | undefined;
@@ -59,7 +62,8 @@ class MachineModels implements LocalModels {
   #local: Promise<readonly ModelSpec[]> | undefined;
   readonly #providers = new Map<ModelApi, Provider>();
 
-  constructor({ config, onDidChange }: LocalModelsOptions) {
+  constructor({ config, onDidChange, budget }: LocalModelsOptions) {
+    this.#budget = budget;
     this.#config = config;
     this.#credentials = config.credentials;
     this.#onDidChange = onDidChange;
@@ -173,7 +177,12 @@ class MachineModels implements LocalModels {
     const made =
       api === "recorded"
         ? this.#wire(api)
-        : compose(this.#wire(api), withRetry({ clock: systemClock, random: Math.random, maxAttempts: 4 }));
+        : compose(
+            this.#wire(api),
+            withRetry({ clock: systemClock, random: Math.random, maxAttempts: 4 }),
+            // Innermost: each attempt is a request of its own.
+            this.#budget,
+          );
     this.#providers.set(api, made);
     return made;
   }

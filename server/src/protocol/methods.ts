@@ -22,6 +22,7 @@ import type {
   SessionId,
   SessionSummary,
   SessionUpdate,
+  SpendingRow,
   StopReason,
   TurnId,
   UndoneFile,
@@ -170,6 +171,23 @@ export interface SetCredentialParams {
 }
 /** Gives the host a key that the user has just entered, or takes it back. */
 export const setCredential = new RequestType<SetCredentialParams, ListModelsResult, void>("credential/set");
+
+/** Parameters of `cost/summary`. */
+export interface CostSummaryParams {
+  /** This month and how many before it, from 1. */
+  readonly months: number;
+}
+/** Result of `cost/summary`. */
+export interface CostSummaryResult {
+  /** Today, in the user's time zone. */
+  readonly today: string;
+  /** The oldest first. */
+  readonly rows: readonly SpendingRow[];
+  /** Titles of the sessions that still are. */
+  readonly titles: { readonly [sessionId: string]: string };
+}
+/** Tells what was spent, from the ledger that all windows and terminals of the user write to. */
+export const costSummary = new RequestType<CostSummaryParams, CostSummaryResult, void>("cost/summary");
 
 /** Parameters of `config/open`. */
 export interface OpenConfigParams {

@@ -17,6 +17,7 @@ import type {
   SessionId,
   SessionSummary,
   SessionUpdate,
+  SpendingRow,
   TurnId,
 } from "./types.ts";
 
@@ -70,6 +71,14 @@ export type ToPanel =
     }
   | { readonly type: "updates"; readonly sessionId: SessionId; readonly updates: readonly SessionUpdate[] }
   | { readonly type: "sessions"; readonly query: string; readonly sessions: readonly SessionSummary[] }
+  /** What was spent; shown at once. Without rows they are still being read. */
+  | {
+      readonly type: "cost";
+      readonly rows?: readonly SpendingRow[];
+      /** Today, in the user's time zone: `2026-11-21`. */
+      readonly today?: string;
+      readonly titles?: { readonly [sessionId: string]: string };
+    }
   | { readonly type: "references"; readonly chips: readonly ReferenceChip[] }
   /** What is pending in all sessions; the page shows those of its own. */
   | { readonly type: "pending"; readonly files: readonly PendingSummary[] }
@@ -93,6 +102,9 @@ export type FromPanel =
   | { readonly type: "new_session" }
   | { readonly type: "open_session"; readonly sessionId: SessionId }
   | { readonly type: "list_sessions"; readonly query: string }
+  | { readonly type: "show_cost" }
+  /** Open what the cost view shows as a table that other programs read. */
+  | { readonly type: "export_cost" }
   | { readonly type: "select_model"; readonly model: string }
   | { readonly type: "set_api_key"; readonly name?: CredentialName; readonly model?: string }
   | {

@@ -149,6 +149,27 @@ export interface Usage {
   readonly thinkingTokens: number;
 }
 
+/** What one model was used for in one session on one day. */
+export interface SpendingRow {
+  /** `2026-11-21`, in the user's time zone. */
+  readonly day: string;
+  readonly model: string;
+  readonly sessionId: SessionId;
+  readonly requests: number;
+  /** Tokens of prompts and answers. */
+  readonly tokens: number;
+  readonly promptTokens: number;
+  /** Those of the prompts that the vendor had in its cache. */
+  readonly cacheReadTokens: number;
+  readonly outputTokens: number;
+  /** Billionths of a US dollar. */
+  readonly nano: number;
+  /** Requests whose price is not known; their money is not in `nano`. */
+  readonly unpriced: number;
+  /** Requests that ended before the vendor said what they used: the most that they can have cost is counted. */
+  readonly estimated: number;
+}
+
 /** Why a turn ended: ACP's five, and `budget` and `error`. */
 export type StopReason = "end_turn" | "max_tokens" | "max_turn_requests" | "refusal" | "cancelled" | "budget" | "error";
 

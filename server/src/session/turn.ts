@@ -8,6 +8,7 @@
 import type { Clock } from "../base/async.ts";
 import { isAbort, messageOf, ProviderError } from "../base/errors.ts";
 import { log } from "../base/trace.ts";
+import { BudgetError } from "../model/budget.ts";
 import type { ModelEvent, ModelStop, Provider } from "../model/provider.ts";
 import type { Failure, ModelSpec, StopReason, ToolCallPart, ToolSpec, TurnId, Usage } from "../protocol/types.ts";
 import { buildRequest } from "./context.ts";
@@ -231,6 +232,9 @@ function endOf(answer: Answer): TurnEnd | undefined {
 }
 
 function failed(error: unknown, answer: Answer): TurnEnd {
+  if (error instanceof BudgetError) {
+    return { stopReason: "budget", failure: { code: "budget", message: error.message }, ...unfinishedOf(answer) };
+  }
   if (error instanceof ProviderError) {
     return { stopReason: "error", failure: { code: error.kind, message: error.message }, ...unfinishedOf(answer) };
   }

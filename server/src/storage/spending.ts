@@ -11,7 +11,7 @@ import { join } from "node:path";
 import { Serial } from "../base/async.ts";
 import { errorCode } from "../base/errors.ts";
 import { log } from "../base/trace.ts";
-import type { SessionId, TurnId, Usage } from "../protocol/types.ts";
+import type { SessionId, SpendingRow, TurnId, Usage } from "../protocol/types.ts";
 import { storageError } from "./durableFile.ts";
 
 /** What is counted: model requests, tokens of prompt and answer, money in nano-dollars. */
@@ -45,19 +45,6 @@ export interface Reservation {
   /** Milliseconds since the epoch: the day and the month that it counts to, whenever it is settled. */
   readonly at: number;
   readonly before: SpentBy;
-}
-
-/** What one model cost on one day. */
-export interface SpendingRow extends Spent {
-  /** `2026-11-21`, in the user's time zone. */
-  readonly day: string;
-  readonly model: string;
-  readonly sessionId: SessionId;
-  readonly cacheReadTokens: number;
-  readonly promptTokens: number;
-  readonly outputTokens: number;
-  /** Requests whose price is not known; their money is not in `nano`. */
-  readonly unpriced: number;
 }
 
 /** What the ledger depends on. */
@@ -116,15 +103,6 @@ export class Spending {
       const all = names.map((name) => this.#named(name));
       for (const month of all) await month.read();
       return all.flatMap((month) => month.rows());
-    });
-  }
-
-  /** What a session has spent so far, in this month and the last one. */
-  ofSession(sessionId: SessionId): Promise<Spent> {
-    return this.#working.run(async () => {
-      const month = await this.#month(this.#deps.now());
-      await month.read();
-      return month.ofSession(sessionId);
     });
   }
 
@@ -259,7 +237,7 @@ class Month {
     if (line.type === "settled") this.#settle(reserved, line);
   }
 
-  #settle(reserved: Reserved, { usage, nano }: Settled): void {
+  #settle(reserved: Reserved, { usage, nano, estimated }: Settled): void {
     const promptTokens = usage.inputTokens + usage.cacheReadTokens + usage.cacheWriteTokens;
     const spent = { requests: 1, tokens: promptTokens + usage.outputTokens, nano: nano ?? 0 };
     this.#add(reserved, spent);
@@ -276,6 +254,7 @@ class Month {
       promptTokens: (row?.promptTokens ?? 0) + promptTokens,
       outputTokens: (row?.outputTokens ?? 0) + usage.outputTokens,
       unpriced: (row?.unpriced ?? 0) + (nano === undefined ? 1 : 0),
+      estimated: (row?.estimated ?? 0) + (estimated ? 1 : 0),
     });
   }
 
