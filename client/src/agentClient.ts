@@ -16,7 +16,10 @@ import {
 import type { NotificationType, RequestParam, RequestType } from "vscode-jsonrpc";
 import type { CloseHandlerResult, LanguageClient } from "vscode-languageclient/node";
 import {
+  type DocumentEncodingParams,
+  type DocumentEncodingResult,
   didGrantTrust,
+  documentEncoding,
   type InitializationOptions,
   type ListModelsResult,
   modelsChanged,
@@ -52,6 +55,7 @@ export interface AgentClientDeps {
   readonly decideRestart: () => RestartDecision;
   readonly requestPermission: (request: PermissionRequest, token: CancellationToken) => Promise<PermissionResult>;
   readonly saveDocument: (params: SaveDocumentParams) => Promise<SaveDocumentResult>;
+  readonly documentEncoding: (params: DocumentEncodingParams) => DocumentEncodingResult;
 }
 
 /** The connection to the host. Dispose it to end the host. */
@@ -210,6 +214,7 @@ export class AgentClient implements Disposable {
     client.onNotification(revealSession, ({ sessionId }) => this.#reveals.fire(sessionId));
     client.onRequest(requestPermission, this.#deps.requestPermission);
     client.onRequest(saveDocument, this.#deps.saveDocument);
+    client.onRequest(documentEncoding, this.#deps.documentEncoding);
     return client;
   }
 

@@ -15,7 +15,13 @@ import {
   window,
   workspace,
 } from "vscode";
-import { readBlob, type SaveDocumentParams, type SaveDocumentResult } from "../../server/src/protocol/methods.ts";
+import {
+  type DocumentEncodingParams,
+  type DocumentEncodingResult,
+  readBlob,
+  type SaveDocumentParams,
+  type SaveDocumentResult,
+} from "../../server/src/protocol/methods.ts";
 import type { BlobId, FileChange } from "../../server/src/protocol/types.ts";
 import type { AgentClient } from "./agentClient.ts";
 import type { Review, SessionFile } from "./review.ts";
@@ -26,8 +32,12 @@ export const beforeScheme = "hermes-before";
 /** Makes the provider of texts from before a turn. */
 export function createBeforeTexts(agent: Pick<AgentClient, "request">): TextDocumentContentProvider {
   return {
-    provideTextDocumentContent: async ({ query }: Uri, token: CancellationToken) =>
-      query === "" ? "" : (await agent.request(readBlob, { blob: toBlobId(query) }, token)).text,
+    provideTextDocumentContent: async ({ query }: Uri, token: CancellationToken) => {
+      const [blob = "", encoding] = query.split(" ");
+      if (blob === "") return "";
+      const params = { blob: toBlobId(blob), ...(encoding === undefined ? {} : { encoding }) };
+      return (await agent.request(readBlob, params, token)).text;
+    },
   };
 }
 
@@ -105,7 +115,9 @@ export async function openDiff(change: FileChange): Promise<void> {
   const uri = Uri.parse(change.uri);
   const now = change.after === null ? before(uri, null) : uri;
   const title = `${nameOf(uri)} (${describe(change)})`;
-  await commands.executeCommand("vscode.diff", before(uri, change.before), now, title, { preview: true });
+  await commands.executeCommand("vscode.diff", before(uri, change.before, change.encoding), now, title, {
+    preview: true,
+  });
 }
 
 /** Opens the diffs of several files in one editor. */
@@ -114,7 +126,7 @@ export async function openAllDiffs(changes: readonly FileChange[]): Promise<void
     const uri = Uri.parse(change.uri);
     return [
       uri,
-      change.before === null ? undefined : before(uri, change.before),
+      change.before === null ? undefined : before(uri, change.before, change.encoding),
       change.after === null ? undefined : uri,
     ] as const;
   });
@@ -138,6 +150,14 @@ export async function saveIfCurrent({ uri, version }: SaveDocumentParams): Promi
   const document = workspace.textDocuments.find((candidate) => candidate.uri.toString() === wanted);
   if (document?.version !== version || document.isUntitled) return { saved: false };
   return { saved: await document.save() };
+}
+
+/** The encoding of an open document, or the one that the user has set for a file. */
+export function encodingOf({ uri }: DocumentEncodingParams): DocumentEncodingResult {
+  const wanted = Uri.parse(uri);
+  const document = workspace.textDocuments.find((candidate) => candidate.uri.toString() === wanted.toString());
+  const set = workspace.getConfiguration("files", document ?? wanted).get<string>("encoding");
+  return { encoding: document?.encoding ?? set ?? "utf8" };
 }
 
 async function find(path: string): Promise<Uri | undefined> {
@@ -171,8 +191,9 @@ function rangeOf(line: number): Range {
   return new Range(Math.max(0, line - 1), 0, Math.max(0, line - 1), 0);
 }
 
-function before(uri: Uri, blob: BlobId | null): Uri {
-  return Uri.from({ scheme: beforeScheme, path: uri.path, query: blob ?? "" });
+function before(uri: Uri, blob: BlobId | null, encoding?: string): Uri {
+  const query = blob === null || encoding === undefined ? (blob ?? "") : `${blob} ${encoding}`;
+  return Uri.from({ scheme: beforeScheme, path: uri.path, query });
 }
 
 function nameOf(uri: Uri): string {

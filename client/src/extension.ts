@@ -17,6 +17,7 @@ import { Credentials } from "./credentials.ts";
 import {
   beforeScheme,
   createBeforeTexts,
+  encodingOf,
   openAllDiffs,
   openAllPending,
   openDiff,
@@ -70,6 +71,7 @@ export function activate(context: ExtensionContext): HermesApi {
       decideRestart: createRestartPolicy(Date.now),
       requestPermission: (request, token) => approvals.ask(request, token),
       saveDocument: saveIfCurrent,
+      documentEncoding: encodingOf,
     }),
   );
   const preview = keep(new LivePreview());

@@ -17,6 +17,7 @@ import type {
   NewSessionResult,
   PromptParams,
   PromptResult,
+  ReadBlobParams,
   ReadBlobResult,
   ReviewParams,
   TaskArguments,
@@ -25,7 +26,6 @@ import type {
 } from "./protocol/methods.ts";
 import type {
   ApprovalChoice,
-  BlobId,
   CredentialName,
   Failure,
   ModelSpec,
@@ -46,6 +46,7 @@ import { composeTask } from "./session/tasks.ts";
 import { createToolCalls, type SessionMemory, type ToolCallDeps } from "./session/toolCalls.ts";
 import { runTurn, type TurnEnd } from "./session/turn.ts";
 import { type SessionStore, StaleSessionError } from "./storage/store.ts";
+import { decodeText } from "./text/encoding.ts";
 import type { Registry } from "./tools/registry.ts";
 import { createQueues } from "./workspace/queues.ts";
 import type { Workspace } from "./workspace/workspace.ts";
@@ -264,12 +265,14 @@ export class AgentHost {
   }
 
   /** Reads the text of a file before or after a change, or without its pending hunks. */
-  async readBlob(blob: BlobId): Promise<ReadBlobResult> {
+  async readBlob({ blob, encoding }: ReadBlobParams): Promise<ReadBlobResult> {
     for (const live of await Promise.allSettled(this.#live.values())) {
       const text = live.status === "fulfilled" ? live.value.review.shadow(blob) : undefined;
       if (text !== undefined) return { text };
     }
-    return { text: new TextDecoder("utf-8", { ignoreBOM: true }).decode(await this.#deps.store.getBlob(blob)) };
+    const bytes = await this.#deps.store.getBlob(blob);
+    const text = await decodeText(bytes, encoding);
+    return { text: text ?? new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes) };
   }
 
   /** Ends every turn, waits for what is being stored, and closes the store. */

@@ -85,7 +85,7 @@ test("hunks are kept and undone one by one, and nothing else moves", async () =>
     { fromLine: 33, lineCount: 1, before: ["line 33"] },
   ]);
   expect(file?.hunks.every(({ turnIds }) => turnIds.length === 1 && turnIds[0] === turnId)).toBe(true);
-  expect(await play.local.host.readBlob(file?.shadow ?? ("" as never))).toEqual({ text: original });
+  expect(await play.local.host.readBlob({ blob: file?.shadow ?? ("" as never) })).toEqual({ text: original });
 
   const uri = uriOf(play, "a.txt");
   const [first, , third, , fifth] = file?.hunks ?? [];
@@ -140,7 +140,7 @@ test("what the user types is theirs, and a new host sees the same hunks", async 
   await review.untilTold(([file]) => file?.hunks.some(({ before }) => before.includes("line 10")) ?? false);
   const before = await review.pending(sessionId);
   expect(before[0]?.hunks).toHaveLength(5);
-  expect((await play.local.host.readBlob(before[0]?.shadow ?? ("" as never))).text).toBe(
+  expect((await play.local.host.readBlob({ blob: before[0]?.shadow ?? ("" as never) })).text).toBe(
     original.replace("line 6\n", "mine\n"),
   );
   await play.local.host.review({ sessionId, action: "undo", uri, hunkId: before[0]?.hunks[2]?.id ?? "" }, signal);

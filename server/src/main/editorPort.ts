@@ -5,9 +5,10 @@
  * (`file:///c%3A/x`), so documents are found by path, and edits are sent with the editor's own URI.
  */
 import { fileURLToPath } from "node:url";
-import type { Connection, TextDocuments } from "vscode-languageserver";
+import { type Connection, ErrorCodes, ResponseError, type TextDocuments } from "vscode-languageserver/node";
 import type { TextDocument } from "vscode-languageserver-textdocument";
-import { saveDocument } from "../protocol/methods.ts";
+import { documentEncoding, saveDocument } from "../protocol/methods.ts";
+import { utf8 } from "../text/encoding.ts";
 import type { EditorPort } from "../workspace/editor.ts";
 
 /** Makes the port. Requests are sent only while the connection lives; afterwards they reject. */
@@ -42,6 +43,15 @@ export function createEditorPort(connection: Connection, documents: TextDocument
       if (!document) return false;
       const { saved } = await connection.sendRequest(saveDocument, { uri: document.uri, version });
       return saved;
+    },
+    encodingOf: async (uri) => {
+      const known = find(uri)?.uri ?? uri;
+      // A client that does not know the request says so: then files are UTF-8, as they were before it was there.
+      const answer = await connection.sendRequest(documentEncoding, { uri: known }).catch((error: unknown) => {
+        if (!(error instanceof ResponseError) || error.code !== ErrorCodes.MethodNotFound) throw error;
+        return { encoding: utf8 };
+      });
+      return answer.encoding;
     },
     lastSave: (uri) => (uri === undefined ? saves : (lastSaves.get(tryPath(uri)) ?? 0)),
   };

@@ -93,6 +93,7 @@ export async function createLocalHost(options: LocalHostOptions): Promise<LocalH
     createId,
     exclude: () => [...(options.exclude ?? []), ...deniedReads(rules())],
     ...(options.ripgrepPath === undefined ? {} : { editorRipgrepPath: options.ripgrepPath }),
+    ...(options.editor?.encodingOf ? { encodingOf: options.editor.encodingOf } : {}),
   });
   const host = new AgentHost({
     store: createJournalStore({ dir: config.home, clock: systemClock }),

@@ -192,7 +192,7 @@ connection.onRequest(methods.undoTurn, (params, token) => serve(token, ({ host }
 connection.onRequest(methods.reviewSession, (params, token) =>
   serve(token, ({ host }, signal) => host.review(params, signal)),
 );
-connection.onRequest(methods.readBlob, (params, token) => serve(token, ({ host }) => host.readBlob(params.blob)));
+connection.onRequest(methods.readBlob, (params, token) => serve(token, ({ host }) => host.readBlob(params)));
 connection.onRequest(methods.listModels, (_, token) => serve(token, ({ models }) => models.list()));
 connection.onRequest(methods.selectModel, (params, token) =>
   serve(token, async ({ models }) => {

@@ -139,6 +139,8 @@ export const reviewSession = new RequestType<ReviewParams, UndoResult, void>("se
 /** Parameters of `blob/read`. */
 export interface ReadBlobParams {
   readonly blob: BlobId;
+  /** That of the change which the blob is from. */
+  readonly encoding?: string;
 }
 /** Result of `blob/read`. */
 export interface ReadBlobResult {
@@ -251,6 +253,20 @@ export interface SaveDocumentResult {
 }
 /** Saves a document that was not dirty before our edit. A buffer that the user has changed is never saved. */
 export const saveDocument = new RequestType<SaveDocumentParams, SaveDocumentResult, void>("document/save");
+
+/** Parameters of `document/encoding`. */
+export interface DocumentEncodingParams {
+  readonly uri: string;
+}
+/** Result of `document/encoding`. */
+export interface DocumentEncodingResult {
+  /** As the setting `files.encoding` names it. */
+  readonly encoding: string;
+}
+/** Asks for the encoding of an open document, or the one that the user has set for a file. */
+export const documentEncoding = new RequestType<DocumentEncodingParams, DocumentEncodingResult, void>(
+  "document/encoding",
+);
 
 /** Tells that the list of models or the selection changed. */
 export const modelsChanged = new NotificationType<ListModelsResult>("model/didChange");

@@ -206,6 +206,8 @@ export interface FileChange {
   readonly uri: string;
   readonly before: BlobId | null;
   readonly after: BlobId | null;
+  /** How both are text, as `files.encoding` names it; absent for UTF-8 and for what is no text. */
+  readonly encoding?: string;
   readonly addedLines: number;
   readonly removedLines: number;
   /** Unix permission bits before the change, so that undo restores them too. */

@@ -9,6 +9,7 @@ import { messageOf, ToolError } from "../base/errors.ts";
 import { log } from "../base/trace.ts";
 import type { BlobId, FileChange, UndoneFile } from "../protocol/types.ts";
 import type { SessionStore } from "../storage/store.ts";
+import { decodeText, encodeText } from "../text/encoding.ts";
 import { mergeTexts } from "../text/merge.ts";
 import { digestOf } from "../workspace/fileBytes.ts";
 import { maxTextBytes } from "../workspace/textFile.ts";
@@ -30,6 +31,8 @@ interface TurnOnFile {
   readonly modeAfter: number | undefined;
   /** Every text that the turn gave the file, the last one last; `null` where it deleted it. */
   readonly afters: readonly (BlobId | null)[];
+  /** How its bytes are text; `undefined` for UTF-8 and for what is no text. */
+  readonly encoding: string | undefined;
 }
 
 /** How often a file that keeps changing under the undo is looked at again. */
@@ -60,13 +63,14 @@ async function gather(changes: readonly FileChange[], { store }: CheckpointDeps)
   if (!first) throw new Error("A file without changes cannot be undone.");
   const before = first.before === null ? null : await store.getBlob(first.before);
   const modeAfter = changes.findLast((change) => change.modeAfter !== undefined)?.modeAfter;
-  return { uri: first.uri, before, mode: first.mode, modeAfter, afters: changes.map(({ after }) => after) };
+  const encoding = changes.find((change) => change.encoding !== undefined)?.encoding;
+  return { uri: first.uri, before, mode: first.mode, modeAfter, afters: changes.map(({ after }) => after), encoding };
 }
 
 /** A file that cannot be read or written now is as good as changed by another hand: it is left alone. */
 async function undoFile(file: TurnOnFile, deps: CheckpointDeps, signal: AbortSignal): Promise<UndoneFile["outcome"]> {
   try {
-    const before = file.before && toTextOrUndefined(file.before);
+    const before = file.before && (await toText(file.before, file.encoding));
     if (before === undefined) return await undoBytes(file, deps.workspace, signal);
     return await undoText({ ...file, before }, deps, signal).catch((error: unknown) => {
       // What is there is no text any more, too large, or read-only.
@@ -84,6 +88,7 @@ type TurnOnText = Omit<TurnOnFile, "before"> & { readonly before: string | null 
 
 async function undoText(file: TurnOnText, deps: CheckpointDeps, signal: AbortSignal): Promise<UndoneFile["outcome"]> {
   let current = await readCurrent(file.uri, deps.workspace, signal);
+  const options = file.encoding === undefined ? undefined : { encoding: file.encoding };
   for (let tries = 0; tries < maxTries; tries++) {
     const plan = await planUndo(file, current, deps);
     if (plan.outcome === "conflict") return plan.outcome;
@@ -91,7 +96,7 @@ async function undoText(file: TurnOnText, deps: CheckpointDeps, signal: AbortSig
       const restored = current !== null && (await restoreMode(file, current.mode, deps.workspace, signal));
       return restored ? "restored" : plan.outcome;
     }
-    const swap = await deps.workspace.swap(file.uri, current?.version ?? null, plan.text, signal);
+    const swap = await deps.workspace.swap(file.uri, current?.version ?? null, plan.text, signal, options);
     if (swap.applied) {
       if (plan.text !== null) await restoreMode(file, current?.mode, deps.workspace, signal);
       return plan.outcome;
@@ -127,13 +132,16 @@ async function planUndo(file: TurnOnText, current: FileText | null, deps: Checkp
   const text = current?.text ?? null;
   if (text === before) return { write: false, outcome: "unchanged" };
   // Any text of the turn, not only its last: a host that was killed may have recorded a write that never happened.
-  if (afters.includes(text === null ? null : blobIdOf(text))) {
+  const digest = text === null ? null : await digestOfText(text, current?.encoding ?? file.encoding);
+  if (digest !== undefined && afters.includes(digest)) {
     return { write: true, outcome: "restored", text: before };
   }
   // Deleted since, or made anew since, or never there before: there is nothing to merge with.
   const after = afters.at(-1) ?? null;
   if (text === null || before === null || after === null) return { write: false, outcome: "conflict" };
-  const merged = mergeTexts(toText(await deps.store.getBlob(after)), before, text);
+  const base = await toText(await deps.store.getBlob(after), file.encoding);
+  if (base === undefined) return { write: false, outcome: "conflict" };
+  const merged = mergeTexts(base, before, text);
   if (!merged.clean) return { write: false, outcome: "conflict" };
   if (merged.text === text) return { write: false, outcome: "unchanged" };
   return { write: true, outcome: "merged", text: merged.text };
@@ -167,19 +175,12 @@ async function restoreMode(
 }
 
 /** `undefined` for bytes that a text would not give back, and for texts that the workspace does not read. */
-function toTextOrUndefined(bytes: Uint8Array): string | undefined {
-  if (bytes.length > maxTextBytes || bytes.includes(0)) return undefined;
-  try {
-    return new TextDecoder("utf-8", { ignoreBOM: true, fatal: true }).decode(bytes);
-  } catch {
-    return undefined;
-  }
+async function toText(bytes: Uint8Array, encoding: string | undefined): Promise<string | undefined> {
+  if (bytes.length > maxTextBytes || (encoding === undefined && bytes.includes(0))) return undefined;
+  return decodeText(bytes, encoding);
 }
 
-function toText(bytes: Uint8Array): string {
-  return new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes);
-}
-
-function blobIdOf(text: string): BlobId {
-  return digestOf(new TextEncoder().encode(text));
+async function digestOfText(text: string, encoding: string | undefined): Promise<BlobId | undefined> {
+  const encoded = await encodeText(text, encoding);
+  return encoded.ok ? digestOf(encoded.bytes) : undefined;
 }

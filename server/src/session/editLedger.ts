@@ -11,6 +11,7 @@ import { RequestError } from "../base/errors.ts";
 import { log } from "../base/trace.ts";
 import type { BlobId, PendingFile, PendingHunk, SessionEvent, TurnId } from "../protocol/types.ts";
 import type { SessionStore } from "../storage/store.ts";
+import { decodeText } from "../text/encoding.ts";
 import {
   agentChanged,
   type HunkLines,
@@ -25,11 +26,10 @@ import {
   userChanged,
   withoutAuthors,
 } from "../text/pending.ts";
+import { maxTextBytes } from "../workspace/textFile.ts";
 
 /** Characters of folded texts kept in memory per session; what is beyond is folded again when it is asked for. */
 const maxCharacters = 64_000_000;
-/** Bytes of the largest file whose hunks are told apart: what the workspace reads as text. */
-const maxTextBytes = 10 * 1024 * 1024;
 /** Lines from before that one hunk carries; its file's counts are of all of them. */
 const maxBeforeLines = 2_000;
 /** A NUL within this many bytes from the start makes a file binary. */
@@ -59,11 +59,13 @@ export type FileView =
       readonly modes: ReviewedModes;
     };
 
-/** Permission bits, as far as they are known. */
+/** What a file is besides its text, as far as it is known. */
 export interface ReviewedModes {
-  /** Before the first pending change. */
+  /** How its bytes are text; `undefined` for UTF-8. */
+  readonly encoding: string | undefined;
+  /** Permission bits before the first pending change. */
   readonly before: number | undefined;
-  /** As the agent last set them. */
+  /** Permission bits as the agent last set them. */
   readonly after: number | undefined;
 }
 
@@ -252,7 +254,11 @@ export class EditLedger {
     undone: ReadonlySet<TurnId>,
   ): Promise<FileState> {
     const known = state?.kind === "bytes" && state.shadow === state.text ? undefined : state;
-    const [before, after] = await Promise.all([this.#load(change.before, known), this.#load(change.after)]);
+    const { encoding } = change;
+    const [before, after] = await Promise.all([
+      this.#load(change.before, { known, encoding }),
+      this.#load(change.after, { encoding }),
+    ]);
     if (known?.kind === "bytes" || before === undefined || after === undefined) {
       const whole = known ? wholeOf(known) : { shadow: change.before, by: [] };
       return { kind: "bytes", shadow: whole.shadow, text: change.after, by: [...new Set([...whole.by, turnId])] };
@@ -270,7 +276,7 @@ export class EditLedger {
     undone: ReadonlySet<TurnId>,
   ): Promise<FileState> {
     const [before, text, shadow] = await Promise.all([
-      this.#load(review.before, state),
+      this.#load(review.before, { known: state }),
       this.#load(review.text),
       this.#load(review.shadow),
     ]);
@@ -288,12 +294,15 @@ export class EditLedger {
   }
 
   /** `undefined` when it is not text, or lost. */
-  async #load(id: BlobId | null, known?: FileState): Promise<{ readonly text: string | null } | undefined> {
+  async #load(
+    id: BlobId | null,
+    { known, encoding }: { readonly known?: FileState | undefined; readonly encoding?: string | undefined } = {},
+  ): Promise<{ readonly text: string | null } | undefined> {
     if (id === null) return { text: null };
     const { text } = known?.kind === "text" ? known.pending : { text: null };
     if (text !== null && blobIdOf(text) === id) return { text };
     try {
-      const text = textOf(await this.#store.getBlob(id));
+      const text = await textOf(await this.#store.getBlob(id), encoding);
       return text === undefined ? undefined : { text };
     } catch (error) {
       if (!(error instanceof RequestError)) throw error;
@@ -383,7 +392,12 @@ function viewOfBytes(
 
 function modesOf(steps: readonly (FileChanged | HunksReviewed)[]): ReviewedModes {
   const changes = steps.slice(startOf(steps)).flatMap((step) => (step.type === "file_changed" ? [step.change] : []));
-  return { before: changes[0]?.mode, after: changes.findLast(({ modeAfter }) => modeAfter !== undefined)?.modeAfter };
+  const encoding = changes.find((change) => change.encoding !== undefined)?.encoding;
+  return {
+    encoding,
+    before: changes[0]?.mode,
+    after: changes.findLast(({ modeAfter }) => modeAfter !== undefined)?.modeAfter,
+  };
 }
 
 function statusOf(shadow: string | null, text: string | null): PendingFile["status"] {
@@ -394,11 +408,8 @@ function charactersOf(state: FileState | undefined): number {
   return state?.kind === "text" ? (state.pending.shadow?.length ?? 0) + (state.pending.text?.length ?? 0) : 0;
 }
 
-function textOf(bytes: Uint8Array): string | undefined {
-  if (bytes.length > maxTextBytes || bytes.subarray(0, sniffedBytes).includes(0)) return undefined;
-  try {
-    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
-  } catch {
-    return undefined;
-  }
+async function textOf(bytes: Uint8Array, encoding: string | undefined): Promise<string | undefined> {
+  if (bytes.length > maxTextBytes) return undefined;
+  if (encoding === undefined && bytes.subarray(0, sniffedBytes).includes(0)) return undefined;
+  return decodeText(bytes, encoding);
 }

@@ -194,7 +194,9 @@ export class Review {
       if (view.pending.shadow === null && view.pending.edited) return "conflict";
       const next = undoHunks(view.pending, chosen);
       await this.#store(view.pending, next);
-      const swap = await workspace.swap(uri, file?.version ?? null, next.text, signal);
+      const { encoding } = view.modes;
+      const options = encoding === undefined || file ? undefined : { encoding };
+      const swap = await workspace.swap(uri, file?.version ?? null, next.text, signal, options);
       if (!swap.applied) return undefined;
       await this.#record(uri, "undo", { view, chosen, next });
       const { before, after } = view.modes;

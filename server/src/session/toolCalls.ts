@@ -20,6 +20,7 @@ import type {
 } from "../protocol/types.ts";
 import type { SessionStore } from "../storage/store.ts";
 import { countLines } from "../text/diff.ts";
+import { encodeText, isAscii, utf8, withMarkOf } from "../text/encoding.ts";
 import {
   decidePermission,
   type PermissionDecision,
@@ -222,26 +223,35 @@ function portsFor(deps: ToolCallDeps, callId: CallId, signal: AbortSignal): Port
 async function applyChange(
   deps: ToolCallDeps,
   callId: CallId,
-  { uri, before, text }: Parameters<ToolContext["change"]>[0],
+  { uri, before, text: given }: Parameters<ToolContext["change"]>[0],
   signal: AbortSignal,
 ): ReturnType<ToolContext["change"]> {
   const { session, turnId, workspace, store, memory } = deps;
-  const [beforeBlob, afterBlob] = await Promise.all([putText(store, before?.text ?? null), putText(store, text)]);
+  const encoding = await encodingFor(workspace, uri, before, given);
+  const text = before || given === null || !encoding ? given : withMarkOf(encoding, given);
+  const [beforeBlob, afterBlob] = await Promise.all([
+    putText(store, before?.text ?? null, encoding),
+    putText(store, text, encoding),
+  ]);
   const counts = countLines(before?.text ?? null, text);
   const change: FileChange = {
     uri,
     before: beforeBlob,
     after: afterBlob,
     ...counts,
+    ...(encoding === undefined ? {} : { encoding }),
     ...(before?.mode === undefined ? {} : { mode: before.mode }),
   };
   signal.throwIfAborted();
   await session.append({ type: "file_changed", turnId, callId, change });
   const failed = () => session.append({ type: "file_change_failed", turnId, callId, uri });
-  const outcome = await workspace.swap(uri, before?.version ?? null, text, signal).catch(async (error: unknown) => {
-    await failed();
-    throw error;
-  });
+  const options = encoding === undefined ? undefined : { encoding };
+  const outcome = await workspace
+    .swap(uri, before?.version ?? null, text, signal, options)
+    .catch(async (error: unknown) => {
+      await failed();
+      throw error;
+    });
   if (!outcome.applied) {
     await failed();
     return { applied: false, current: outcome.current };
@@ -251,10 +261,34 @@ async function applyChange(
   return { applied: true, version: outcome.file?.version ?? null };
 }
 
-async function putText(store: Pick<SessionStore, "putBlob">, text: string | null): Promise<BlobId | null> {
+/**
+ * The encoding that a file will have, `undefined` for UTF-8. One of ASCII alone could be in any: the first other
+ * character makes it what the user has for it.
+ */
+async function encodingFor(
+  workspace: Workspace,
+  uri: string,
+  before: FileText | null,
+  text: string | null,
+): Promise<string | undefined> {
+  if (before?.encoding !== undefined || text === null) return before?.encoding;
+  if (before && (!isAscii(before.text) || isAscii(text))) return undefined;
+  const encoding = await workspace.encodingOf?.(uri);
+  return encoding === utf8 ? undefined : encoding;
+}
+
+/** Stores the bytes that the text has on disk. */
+async function putText(
+  store: Pick<SessionStore, "putBlob">,
+  text: string | null,
+  encoding: string | undefined,
+): Promise<BlobId | null> {
   if (text === null) return null;
+  const encoded = await encodeText(text, encoding);
+  // The write will refuse it and say why; until then it only needs an image.
+  const bytes = encoded.ok ? encoded.bytes : new TextEncoder().encode(text);
   try {
-    return await store.putBlob(new TextEncoder().encode(text));
+    return await store.putBlob(bytes);
   } catch (error) {
     throw new ToolError(
       `Nothing was changed, because the file's text could not be stored for undo: ${messageOf(error)} Tell the user.`,

@@ -12,6 +12,7 @@ import { pathToFileURL } from "node:url";
 import { ToolError } from "../base/errors.ts";
 import type { BlobId, FileChange } from "../protocol/types.ts";
 import { countLines } from "../text/diff.ts";
+import { decodeText, type Encoding, encodingByMark, utf8 } from "../text/encoding.ts";
 import { maxFileBytes, readFileBytes } from "./fileBytes.ts";
 import { type GitListing, type GitPlace, listGitFiles, listGitPaths, readGitObjects } from "./gitFiles.ts";
 import { findReach, walkFiles } from "./reach.ts";
@@ -25,6 +26,8 @@ export interface ScannedFolder {
   readonly realRoot: string;
   /** Environment of git. */
   readonly environment: GitPlace["environment"];
+  /** The encoding that the user has for a file. */
+  readonly encodingOf?: (uri: string) => Promise<Encoding>;
 }
 
 /** Files whose bytes are kept for one command, and that it may change with a record. */
@@ -237,7 +240,10 @@ async function findChanges(
       if (print?.kind !== "other" && !(print && now && sameMeta(print, now))) lost.push(path);
     } else {
       const change = await changeOf({ print, old, now }, keepBytes);
-      if (change) changes.push({ uri: pathToFileURL(join(folder.root, path)).href, ...change });
+      if (!change) continue;
+      const uri = pathToFileURL(join(folder.root, path)).href;
+      const encoding = await encodingOfImages(folder, uri, [old, now?.bytes ?? null]);
+      changes.push({ uri, ...change, ...(encoding === undefined ? {} : { encoding }) });
     }
   }
   return { changes, lost };
@@ -336,6 +342,22 @@ async function tryRead({ realRoot }: ScannedFolder, path: string): Promise<FileB
     if (error instanceof ToolError) return undefined;
     throw error;
   }
+}
+
+/** How both images are text, where that is not UTF-8; `undefined` as well for what is no text. */
+async function encodingOfImages(
+  { encodingOf }: ScannedFolder,
+  uri: string,
+  images: readonly (Uint8Array | null)[],
+): Promise<Encoding | undefined> {
+  const bytes = images.filter((image) => image !== null);
+  const decodes = async (encoding: Encoding) =>
+    (await Promise.all(bytes.map((image) => decodeText(image, encoding)))).every((text) => text !== undefined);
+  const marked = bytes.map(encodingByMark).find((encoding) => encoding !== undefined);
+  if (marked !== undefined && marked !== utf8) return (await decodes(marked)) ? marked : undefined;
+  if (bytes.some((image) => image.includes(0)) || (await decodes(utf8))) return undefined;
+  const encoding = await encodingOf?.(uri);
+  return encoding !== undefined && (await decodes(encoding)) ? encoding : undefined;
 }
 
 function linesOf(before: Uint8Array | null, after: Uint8Array | null): Pick<FileChange, "addedLines" | "removedLines"> {

@@ -10,6 +10,7 @@ import { chmod, stat, unlink } from "node:fs/promises";
 import { dirname, join, resolve as resolvePath } from "node:path";
 import { errorCode, messageOf, ToolError } from "../base/errors.ts";
 import { flushFolder } from "../base/flushFolder.ts";
+import { type Encoding, utf8 } from "../text/encoding.ts";
 import { atomicWrite } from "./atomicWrite.ts";
 import { CappedOutput, defaultOutputLimits, type OutputLimits } from "./cappedOutput.ts";
 import { snapshotFolder, surveyFolder } from "./changeScan.ts";
@@ -22,7 +23,7 @@ import { createQueues } from "./queues.ts";
 import { findRipgrep, type RipgrepSearch, searchWithRipgrep } from "./ripgrep.ts";
 import { runShell, type ShellEnvironment } from "./shellProcess.ts";
 import { encode, maxTextBytes, readTextFile, refuseReadOnly, versionOf } from "./textFile.ts";
-import type { FileText, ResolvedPath, SwapOutcome, TextSearch, Version, Workspace } from "./workspace.ts";
+import type { FileText, ResolvedPath, SwapOptions, SwapOutcome, TextSearch, Version, Workspace } from "./workspace.ts";
 
 /** What a disk workspace may spend. */
 export interface DiskLimits {
@@ -33,7 +34,7 @@ export interface DiskLimits {
   readonly output: OutputLimits;
 }
 
-/** 10 MB for a file, 60 s for a search. */
+/** 16 MB for a file, 60 s for a search. */
 const defaultDiskLimits: DiskLimits = {
   textBytes: maxTextBytes,
   searchMs: 60_000,
@@ -56,6 +57,8 @@ export interface DiskDeps {
   /** Makes names that are unused and fit for files. */
   readonly createId: () => string;
   readonly limits?: Partial<DiskLimits>;
+  /** The encoding that the user has for a file, by its URI; UTF-8 for all when absent. */
+  readonly encodingOf?: (uri: string) => Promise<Encoding>;
 }
 
 /** How many entries are looked through for names like a missing one. */
@@ -68,8 +71,9 @@ export function createDiskWorkspace(deps: DiskDeps): Workspace & TextSearch {
   const limits = { ...defaultDiskLimits, ...deps.limits };
   const rules = createIgnoreRules(realRoot, () => deps.exclude?.() ?? []);
   const find = (path: string) => locate(root, realRoot, path);
+  const encodingOf = deps.encodingOf ?? (async () => utf8);
   const swapping = createQueues();
-  const scanned = { root, realRoot, environment: deps.environment };
+  const scanned = { root, realRoot, environment: deps.environment, encodingOf };
   let ripgrep: Promise<string | undefined> | undefined;
 
   async function resolve(path: string): Promise<ResolvedPath> {
@@ -79,7 +83,8 @@ export function createDiskWorkspace(deps: DiskDeps): Workspace & TextSearch {
   }
 
   async function readLocated(located: LocatedPath, signal: AbortSignal): Promise<FileText> {
-    const file = await readTextFile(located.fsPath, located.path, limits.textBytes, signal);
+    const options = { name: located.path, maxBytes: limits.textBytes, encodingOf: () => encodingOf(located.uri) };
+    const file = await readTextFile(located.fsPath, options, signal);
     return { uri: located.uri, ...file, source: "disk" };
   }
 
@@ -114,7 +119,7 @@ export function createDiskWorkspace(deps: DiskDeps): Workspace & TextSearch {
 
   async function swapNow(
     located: LocatedPath,
-    change: { readonly version: Version | null; readonly text: string | null },
+    change: SwapOptions & { readonly version: Version | null; readonly text: string | null },
     signal: AbortSignal,
   ): Promise<SwapOutcome> {
     const before = await readIfThere(located, signal);
@@ -123,7 +128,7 @@ export function createDiskWorkspace(deps: DiskDeps): Workspace & TextSearch {
     signal.throwIfAborted();
     try {
       const { text } = change;
-      const file = text === null ? await remove(located, change.version) : await put(located, text, before);
+      const file = text === null ? await remove(located, change.version) : await put(located, text, before, change);
       if (file !== undefined) return { applied: true, file };
     } catch (error) {
       throw writeFailure(error, located.path);
@@ -132,8 +137,14 @@ export function createDiskWorkspace(deps: DiskDeps): Workspace & TextSearch {
   }
 
   /** `undefined` when the file has moved on. */
-  async function put(located: LocatedPath, text: string, before: FileText | null): Promise<FileText | undefined> {
-    const bytes = encode(text, located.path);
+  async function put(
+    located: LocatedPath,
+    text: string,
+    before: FileText | null,
+    options: SwapOptions,
+  ): Promise<FileText | undefined> {
+    const encoding = options.encoding ?? before?.encoding;
+    const bytes = await encode(text, encoding, located.path);
     const keep = before ? await stat(located.fsPath) : undefined;
     const version = before?.version ?? null;
     const done = await atomicWrite({
@@ -145,7 +156,8 @@ export function createDiskWorkspace(deps: DiskDeps): Workspace & TextSearch {
     });
     if (!done) return undefined;
     const { mode } = await stat(located.fsPath);
-    return { uri: located.uri, text, version: versionOf(bytes), source: "disk", mode: mode & 0o7777 };
+    const file = { uri: located.uri, text, version: versionOf(bytes), source: "disk", mode: mode & 0o7777 } as const;
+    return encoding === undefined ? file : { ...file, encoding };
   }
 
   async function remove(located: LocatedPath, version: Version | null): Promise<null | undefined> {
@@ -163,15 +175,16 @@ export function createDiskWorkspace(deps: DiskDeps): Workspace & TextSearch {
   return {
     root,
     resolve,
+    encodingOf: async (uri) => encodingOf((await find(uri)).uri),
     read: async (uri, signal) => {
       const located = await find(uri);
       const file = await readIfThere(located, signal);
       if (!file) throw await missing(located, signal);
       return file;
     },
-    swap: async (uri, version, text, signal) => {
+    swap: async (uri, version, text, signal, options) => {
       const located = await find(uri);
-      return swapping.run(located.fsPath, () => swapNow(located, { version, text }, signal));
+      return swapping.run(located.fsPath, () => swapNow(located, { ...options, version, text }, signal));
     },
     setMode: async (uri, mode, signal) => {
       const located = await find(uri);

@@ -22,6 +22,7 @@ import type {
   SearchHit,
   SearchOutcome,
   SearchQuery,
+  SwapOptions,
   SwapOutcome,
   TextSearch,
   Version,
@@ -44,6 +45,8 @@ export interface EditorPort {
   readonly applyEdit: (uri: string, version: number, edits: readonly DocumentEdit[]) => Promise<boolean>;
   /** Saves the document if it is at `version`; `false` when it was not saved. */
   readonly save: (uri: string, version: number) => Promise<boolean>;
+  /** The encoding of a document, or the one that the user has set for a file. UTF-8 when absent. */
+  readonly encodingOf?: (uri: string) => Promise<string>;
   /** Numbers saves of any document from 1: the number of the latest, of all or of one document; 0 when there was none. */
   readonly lastSave?: (uri?: string) => number;
 }
@@ -74,13 +77,13 @@ export function createEditorWorkspace(base: Workspace & TextSearch, port: Editor
   async function swapOpen(uri: string, change: Change, signal: AbortSignal): Promise<SwapOutcome> {
     for (let looks = 1; ; looks += 1) {
       const open = await readOpen(uri, signal);
-      if (!open) return base.swap(uri, change.version, change.text, signal);
+      if (!open) return base.swap(uri, change.version, change.text, signal, change.options);
       const { document, file } = open;
       if (file.version !== change.version) return { applied: false, reason: "stale", current: file };
       if (change.text === null && file.source === "buffer") throw refuseDeletion(uri);
       // An edit of a document cannot change its line endings; the editor reloads a clean one when the disk does.
       if (change.text === null || (file.source === "disk" && endingsDiffer(file.text, change.text))) {
-        return base.swap(uri, change.version, change.text, signal);
+        return base.swap(uri, change.version, change.text, signal, change.options);
       }
       if (file.source === "disk" && file.mode !== undefined) refuseReadOnly(uri, file.mode);
       signal.throwIfAborted();
@@ -161,10 +164,11 @@ export function createEditorWorkspace(base: Workspace & TextSearch, port: Editor
       const { uri } = await base.resolve(path);
       return (await readOpen(uri, signal))?.file ?? base.read(uri, signal);
     },
-    swap: async (path, version, text, signal) => {
+    swap: async (path, version, text, signal, options) => {
       const { uri } = await base.resolve(path);
-      return swaps.run(uri, () => swapOpen(uri, { version, text }, signal));
+      return swaps.run(uri, () => swapOpen(uri, { version, text, ...(options ? { options } : {}) }, signal));
     },
+    ...(base.encodingOf && { encodingOf: base.encodingOf }),
     setMode: async (path, mode, signal) => base.setMode?.(path, mode, signal),
     ...bytesOf(base, isDirty),
     ...changesOf(base, port),
@@ -225,6 +229,7 @@ interface OpenFile {
 interface Change {
   readonly version: Version | null;
   readonly text: string | null;
+  readonly options?: SwapOptions;
 }
 
 interface DirtyDocument {
@@ -252,7 +257,14 @@ async function readIfReadable(base: Workspace, uri: string, signal: AbortSignal)
 function toFileText(uri: string, text: string, disk: FileText | undefined): FileText {
   if (disk && sameButForEndings(disk.text, text)) return disk;
   const version = `buffer:${createHash("sha256").update(text).digest("base64url")}` as Version;
-  return { uri, text, version, source: "buffer", ...(disk?.mode === undefined ? {} : { mode: disk.mode }) };
+  return {
+    uri,
+    text,
+    version,
+    source: "buffer",
+    ...(disk?.mode === undefined ? {} : { mode: disk.mode }),
+    ...(disk?.encoding === undefined ? {} : { encoding: disk.encoding }),
+  };
 }
 
 function endingsDiffer(a: string, b: string): boolean {

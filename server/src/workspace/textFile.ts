@@ -7,10 +7,11 @@
 import { createHash } from "node:crypto";
 import { constants, type FileHandle, open, stat } from "node:fs/promises";
 import { ToolError } from "../base/errors.ts";
+import { decodeText, type Encoding, encodeText, encodingByMark, isPlainAscii, utf8 } from "../text/encoding.ts";
 import type { Version } from "./workspace.ts";
 
-/** Bytes of the largest file that is read whole: 10 MB. */
-export const maxTextBytes = 10 * 1024 * 1024;
+/** Bytes of the largest file that is read whole: 16 MB. */
+export const maxTextBytes = 16 * 1024 * 1024;
 /** A NUL within this many bytes from the start makes a file binary, as in git. */
 const sniffedBytes = 8_192;
 
@@ -20,6 +21,17 @@ export interface TextFile {
   readonly version: Version;
   /** Permission bits. */
   readonly mode: number;
+  /** Absent for UTF-8. */
+  readonly encoding?: Encoding;
+}
+
+/** How a file is read. */
+export interface ReadOptions {
+  /** What messages call it. */
+  readonly name: string;
+  readonly maxBytes: number;
+  /** The encoding that the user has for the file; asked only where it matters. */
+  readonly encodingOf: () => Promise<Encoding>;
 }
 
 /** The version of a file with these bytes. */
@@ -29,14 +41,10 @@ export function versionOf(bytes: Uint8Array): Version {
 
 /**
  * Reads a text file, never more than `maxBytes`. Throws `ToolError` for a folder, a device, a binary or too large file,
- * and text that is not UTF-8; `name` is what the message calls it. Other failures (`ENOENT`) are thrown as they come.
+ * and bytes that are no text in the file's encoding. Other failures (`ENOENT`) are thrown as they come.
  */
-export async function readTextFile(
-  path: string,
-  name: string,
-  maxBytes: number,
-  signal: AbortSignal,
-): Promise<TextFile> {
+export async function readTextFile(path: string, options: ReadOptions, signal: AbortSignal): Promise<TextFile> {
+  const { name, maxBytes } = options;
   // Asked before opening: opening a named pipe would wait for its other end.
   refuseSpecial(await stat(path), name);
   signal.throwIfAborted();
@@ -48,20 +56,24 @@ export async function readTextFile(
     const bytes = await readAll(file, stats.size, maxBytes);
     if (!bytes) throw tooLarge(name, maxBytes + 1, maxBytes);
     signal.throwIfAborted();
-    return { text: decode(bytes, name), version: versionOf(bytes), mode: stats.mode & 0o7777 };
+    return { ...(await decode(bytes, options)), version: versionOf(bytes), mode: stats.mode & 0o7777 };
   } finally {
     await file.close();
   }
 }
 
-/** The bytes of a text. Throws `ToolError` for a text that has no UTF-8 form. */
-export function encode(text: string, name: string): Buffer {
-  if (!text.isWellFormed()) {
-    throw new ToolError(
-      `${name} was not written: the text has half of a surrogate pair, which UTF-8 cannot hold. Send whole characters.`,
-    );
-  }
-  return Buffer.from(text, "utf8");
+/** The bytes of a text. Throws `ToolError` for a text that the encoding cannot hold. */
+export async function encode(text: string, encoding: Encoding | undefined, name: string): Promise<Uint8Array> {
+  const encoded = await encodeText(text, encoding);
+  if (encoded.ok) return encoded.bytes;
+  const { missing } = encoded;
+  throw new ToolError(
+    `${name} was not written, and nothing has changed: ${
+      missing.length > 0
+        ? `its encoding (${encoding ?? "UTF-8"}) does not have ${missing.map((character) => `“${character}”`).join(", ")}. Write without ${missing.length > 1 ? "them" : "it"}, or ask the user to convert the file to UTF-8`
+        : `Hermes does not know its encoding, ${encoding}`
+    }.`,
+  );
 }
 
 /**
@@ -108,28 +120,23 @@ function megabytes(bytes: number): string {
   return value >= 0.1 ? `${value.toFixed(1)} MB` : `${bytes} bytes`;
 }
 
-const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
-
-function decode(bytes: Buffer, name: string): string {
-  const head = bytes.subarray(0, sniffedBytes);
-  const utf16 = (head[0] === 0xff && head[1] === 0xfe) || (head[0] === 0xfe && head[1] === 0xff);
-  if (utf16) {
-    throw new ToolError(
-      `${name} is UTF-16 text, not UTF-8. Convert it first (for example with iconv) or leave it alone.`,
-    );
-  }
-  if (head.includes(0)) {
+async function decode(
+  bytes: Buffer,
+  { name, encodingOf }: ReadOptions,
+): Promise<{ readonly text: string; readonly encoding?: Encoding }> {
+  const marked = encodingByMark(bytes);
+  const hasNul = bytes.subarray(0, sniffedBytes).includes(0);
+  const encoding = marked ?? (isPlainAscii(bytes) ? utf8 : await encodingOf());
+  if (hasNul && !encoding.startsWith("utf16")) {
     throw new ToolError(
       `${name} is a binary file (${megabytes(bytes.length)}); it can be neither shown nor edited as text.`,
     );
   }
-  try {
-    return decoder.decode(bytes);
-  } catch (cause) {
-    throw new ToolError(
-      `${name} is not UTF-8 text (perhaps Latin-1 or another older encoding). ` +
-        "It is not read, because writing it back would change its bytes. Look at it with the shell (`file`, `iconv`).",
-      { cause },
-    );
-  }
+  const text = await decodeText(bytes, encoding);
+  if (text !== undefined) return encoding === utf8 ? { text } : { text, encoding };
+  throw new ToolError(
+    `${name} is not ${encoding === utf8 ? "UTF-8" : encoding} text (perhaps it has another encoding). ` +
+      "It is not read, because writing it back would change its bytes. Look at it with the shell (`file`, `iconv`), " +
+      "or ask the user to set its encoding (`files.encoding`).",
+  );
 }

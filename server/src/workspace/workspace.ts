@@ -19,6 +19,14 @@ export interface FileText {
   readonly source: "disk" | "buffer";
   /** Unix permission bits, where there is a file. */
   readonly mode?: number;
+  /** Its encoding on disk, as VS Code's setting `files.encoding` names it; absent for UTF-8. */
+  readonly encoding?: string;
+}
+
+/** How a swap writes. */
+export interface SwapOptions {
+  /** The encoding to write in; when absent that of the file, and UTF-8 for one that is made. */
+  readonly encoding?: string;
 }
 
 /** What a swap did. `stale` gives what is there now: `null` when the file is gone. Nothing was written. */
@@ -147,16 +155,25 @@ export interface Workspace {
   /** Absolute path of the root folder. */
   readonly root: string;
   resolve(path: string): Promise<ResolvedPath>;
+  /** The encoding that the user has for a file, which need not exist. UTF-8 for all when absent. */
+  encodingOf?(uri: string): Promise<string>;
   /**
-   * Reads a text file. Throws `ToolError` when it is missing (naming near matches), a folder, binary, not UTF-8, or
-   * larger than the limit.
+   * Reads a text file. Throws `ToolError` when it is missing (naming near matches), a folder, binary, no text in its
+   * encoding, or larger than the limit.
    */
   read(uri: string, signal: AbortSignal): Promise<FileText>;
   /**
    * Replaces the text of `uri` if it is still at `version` (`null`: if it does not exist). `text: null` deletes it.
-   * The write is atomic, keeps the mode, and makes missing folders. Throws `ToolError` when the disk refuses.
+   * The write is atomic, keeps mode and encoding, and makes missing folders. Throws `ToolError` when the disk refuses or
+   * the encoding lacks a character.
    */
-  swap(uri: string, version: Version | null, text: string | null, signal: AbortSignal): Promise<SwapOutcome>;
+  swap(
+    uri: string,
+    version: Version | null,
+    text: string | null,
+    signal: AbortSignal,
+    options?: SwapOptions,
+  ): Promise<SwapOutcome>;
   /**
    * Gives an existing file its Unix permission bits back. Throws `ToolError` when the disk refuses. Absent where files
    * have no such bits.
