@@ -285,6 +285,8 @@ const rules = [
   [call("delete", { paths: ["folder"] }), "deny edit(folder/keep.txt)"],
   [call("move", { from: "a.txt", to: "folder/a.txt" }), "deny edit(folder/**)"],
   [call("move", { from: "secret", to: "shown" }), "deny read(secret/**)"],
+  [call("delete", { paths: ["link"] }), "deny edit(link)"],
+  [call("move", { from: "moved", to: "guarded" }), "deny edit(guarded/x/*)"],
 ] as const;
 
 test("refusals change nothing: places that are taken, the root, git's own files, what rules hold back", async () => {
@@ -293,6 +295,7 @@ test("refusals change nothing: places that are taken, the root, git's own files,
     "b.txt": "b\n",
     "folder/keep.txt": "kept\n",
     "secret/key": "k\n",
+    "moved/x/y": "y\n",
     ".git/HEAD": "x\n",
   };
   const script = (calls: readonly ReturnType<typeof call>[]): Script => ({
@@ -308,8 +311,8 @@ test("refusals change nothing: places that are taken, the root, git's own files,
 
   const settings = { "permissions.rules": rules.map(([, rule]) => rule) as never };
   await using ruled = await startPlay({ script: script(rules.map(([one]) => one)), files: content, settings });
+  await symlink("a.txt", join(ruled.root, "link"));
   await ruled.prompt("Go");
-  const expected = ["edit(folder/keep.txt)", "edit(folder/**)", "read(secret/**)"];
-  expect(errorsOf(ruled)).toEqual(expected.map((rule) => expect.stringContaining(`rule ${rule}`)));
+  expect(errorsOf(ruled)).toEqual(rules.map(([, rule]) => expect.stringContaining(rule.slice("deny ".length))));
   expect(await ruled.read("secret/key")).toBe("k\n");
 });

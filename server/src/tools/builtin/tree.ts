@@ -55,24 +55,29 @@ export async function accessOf(paths: readonly string[], workspace: Workspace): 
   return { reads: resources, writes: resources };
 }
 
-/** A path with what is in it, so that a rule about one file of a folder holds for the folder; `to` is where it would go. */
+/**
+ * A path with what is in it, so that a rule about one file of a folder holds for the folder, and one about a link for the
+ * link; `to` is where it would go.
+ */
 export async function subjectsOf(
   path: string,
   to: string | undefined,
   workspace: Workspace,
 ): Promise<readonly Subject[]> {
-  const tree = await workspace.findTree?.(path, maxFiles, neverAborted).catch(() => undefined);
-  const subject = async (resolved: ResolvedPath, uris: readonly string[]): Promise<Subject> => {
-    const inside = await Promise.all(uris.map((uri) => workspace.resolve(uri)));
-    return { type: "path", resolved, ...(inside.length > 0 ? { below: inside } : {}) };
-  };
   const from = await workspace.resolve(path);
-  const files = tree?.isFolder ? tree.files.map(({ uri }) => uri) : [];
-  const subjects = [await subject(from, files)];
-  if (to === undefined) return subjects;
+  const tree = await workspace.findTree?.(path, maxFiles, neverAborted).catch(() => undefined);
+  const files = tree?.files ?? [];
+  const entries = files.map(
+    (file): ResolvedPath => ({ ...from, uri: file.uri, path: file.path, inside: !isAbsolute(file.path) }),
+  );
+  const subject: Subject = { type: "path", resolved: from, below: entries };
+  if (to === undefined) return [subject];
   const target = await workspace.resolve(to);
-  const placed = files.map((uri) => movedUri(uri, entryOf(from), entryOf(target)));
-  return [...subjects, await subject(target, placed)];
+  const isFolder = tree?.isFolder ?? false;
+  const placed = isFolder
+    ? entries.map((entry): ResolvedPath => ({ ...target, path: target.path + entry.path.slice(from.path.length) }))
+    : [];
+  return [subject, { type: "path", resolved: target, below: placed }];
 }
 
 /** Where a file of one folder is once the folder is another. */
@@ -81,6 +86,10 @@ export function movedUri(uri: string, from: string, to: string): string {
 }
 
 const neverAborted = new AbortController().signal;
+
+function isAbsolute(path: string): boolean {
+  return /^(?:\/|[A-Za-z]:)/.test(path);
+}
 
 function refuseSpecial({ path }: ResolvedPath, uri: string, workspace: Workspace): void {
   if (path === "." || workspace.root.startsWith(`${path}/`)) {
