@@ -60,7 +60,12 @@ export function PendingBar({ files, root, page }: PendingBarProps) {
         {isOpen
           ? files.map((file) => (
               <li key={file.uri}>
-                <PendingRow file={file} path={relativePath(file.uri, root)} page={page} />
+                <PendingRow
+                  file={file}
+                  path={relativePath(file.uri, root)}
+                  movedFrom={file.movedFrom === undefined ? undefined : relativePath(file.movedFrom, root)}
+                  page={page}
+                />
               </li>
             ))
           : null}
@@ -71,8 +76,13 @@ export function PendingBar({ files, root, page }: PendingBarProps) {
 
 const statusIcons = { added: "diff-added", modified: "diff-modified", deleted: "diff-removed" } as const;
 
-function PendingRow(props: { readonly file: PendingSummary; readonly path: string; readonly page: Page }) {
-  const { file, path, page } = props;
+function PendingRow(props: {
+  readonly file: PendingSummary;
+  readonly path: string;
+  readonly movedFrom: string | undefined;
+  readonly page: Page;
+}) {
+  const { file, path, movedFrom, page } = props;
   const { sessionId, uri } = file;
   const { folder, name } = splitPath(path);
   const decide = (action: "keep" | "undo") => page.post({ type: "review", action, sessionId, uri });
@@ -81,11 +91,12 @@ function PendingRow(props: { readonly file: PendingSummary; readonly path: strin
       <button
         type="button"
         class="changed-file"
-        title={`${path}: ${file.hunks} pending. Open the diff`}
+        title={`${movedFrom === undefined ? "" : `Moved: ${movedFrom} → `}${path}: ${file.hunks} pending. Open the diff`}
         onClick={() => page.post({ type: "open_pending", uri })}
       >
-        <Icon name={statusIcons[file.status]} />
+        <Icon name={movedFrom === undefined ? statusIcons[file.status] : "diff-renamed"} />
         <span class="changed-name">
+          {movedFrom === undefined ? null : <span class="muted">{`${movedFrom} → `}</span>}
           {name} <span class="muted">{folder.replace(/\/$/, "")}</span>
         </span>
         <span class="muted" title={`${file.hunks} pending`}>

@@ -65,7 +65,7 @@ export const ToolCard = memo(function ToolCard({ call, live, page }: ToolCardPro
           <span class="for-screen-readers">{label}</span>
         </button>
         <Outcome call={call} />
-        {location ? (
+        {location && call.kind !== "delete" ? (
           <IconButton
             icon="go-to-file"
             label="Open the file"
@@ -218,13 +218,23 @@ function argumentsOf(input: Json): {
 function titleOf({ title, name, input }: CallView): string {
   if (title !== name) return title;
   const { path, command } = argumentsOf(input);
-  return `${name} ${path ?? command ?? ""}`.trim();
+  return `${name} ${path ?? command ?? placesOf(input)}`.trim();
+}
+
+/** What a call of `delete` or `move` is about. */
+function placesOf(input: Json): string {
+  if (typeof input !== "object" || input === null) return "";
+  const { paths, from, to } = Object.fromEntries(Object.entries(input));
+  if (Array.isArray(paths)) return paths.join(", ");
+  return typeof from === "string" && typeof to === "string" ? `${from} to ${to}` : "";
 }
 
 const verbs: { readonly [tool: string]: string } = {
   edit: "Writing an edit",
   write: "Writing",
   shell: "Writing a command",
+  move: "Choosing what to move",
+  delete: "Choosing what to delete",
   read: "Choosing what to read",
   search: "Writing a search",
 };

@@ -236,7 +236,8 @@ function Changes({ turn, canUndo, pendingIn, root, page }: TurnProps) {
             <ChangedFileRow
               file={file}
               path={relativePath(file.uri, root)}
-              outcome={undone?.find(({ uri }) => uri === file.uri)?.outcome}
+              movedFrom={file.movedFrom === undefined ? undefined : relativePath(file.movedFrom, root)}
+              outcome={undone?.find(({ uri, movedFrom }) => (movedFrom ?? uri) === file.uri)?.outcome}
               page={page}
             />
           </li>
@@ -247,24 +248,39 @@ function Changes({ turn, canUndo, pendingIn, root, page }: TurnProps) {
   );
 }
 
+const statusIcons = {
+  Added: "diff-added",
+  Deleted: "diff-removed",
+  Moved: "diff-renamed",
+  Modified: "diff-modified",
+} as const;
+
+function statusOf({ before, after, movedFrom }: FileChange): keyof typeof statusIcons {
+  if (before === null) return "Added";
+  if (after === null) return "Deleted";
+  return movedFrom === undefined ? "Modified" : "Moved";
+}
+
 function ChangedFileRow(props: {
   readonly file: FileChange;
   readonly path: string;
+  readonly movedFrom: string | undefined;
   readonly outcome: UndoneFile["outcome"] | undefined;
   readonly page: Page;
 }) {
-  const { file, path, outcome, page } = props;
+  const { file, path, movedFrom, outcome, page } = props;
   const { folder, name } = splitPath(path);
-  const status = file.before === null ? "Added" : file.after === null ? "Deleted" : "Modified";
+  const status = statusOf(file);
   return (
     <button
       type="button"
       class="changed-file"
-      title={`${status}: ${path}. Open the diff`}
+      title={`${status}: ${movedFrom === undefined ? "" : `${movedFrom} → `}${path}. Open the diff`}
       onClick={() => page.post({ type: "open_diff", change: file })}
     >
-      <Icon name={file.before === null ? "diff-added" : file.after === null ? "diff-removed" : "diff-modified"} />
+      <Icon name={statusIcons[status]} />
       <span class="changed-name">
+        {movedFrom === undefined ? null : <span class="muted">{`${movedFrom} → `}</span>}
         {name} <span class="muted">{folder.replace(/\/$/, "")}</span>
       </span>
       {outcome ? (
@@ -281,9 +297,7 @@ function UndoSummary({ files }: { readonly files: readonly UndoneFile[] }) {
   return (
     <p class={conflicts > 0 ? "undo-summary conflict" : "undo-summary"} role="status">
       <Icon name={conflicts > 0 ? "warning" : "discard"} />
-      {conflicts > 0
-        ? "Undone, except where you have changed the same lines since. Open the diff to decide."
-        : "Undone."}
+      {conflicts > 0 ? "Undone, except where something was changed since. Open the diff to decide." : "Undone."}
     </p>
   );
 }

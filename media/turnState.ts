@@ -205,16 +205,24 @@ export function streamTurn(turn: TurnView, delta: SessionDelta): TurnView {
   }
 }
 
-/** The changes of a turn by file: first before-image, last after-image; a file that ended as it began is left out. */
+/**
+ * The changes of a turn by file: first before-image, last after-image, and where it was moved from; a file that ended as
+ * it began is left out.
+ */
 export function changedFiles(changes: readonly FileChange[]): readonly FileChange[] {
   const files = new Map<string, FileChange>();
   for (const change of changes) {
-    const first = files.get(change.uri);
+    const place = change.movedFrom ?? change.uri;
+    const first = files.get(place);
+    if (change.movedFrom !== undefined) files.delete(place);
+    const { movedFrom: _, ...rest } = change;
+    const from = first?.movedFrom ?? change.movedFrom;
     files.set(
       change.uri,
       first
         ? {
-            ...change,
+            ...rest,
+            ...(from === undefined || from === change.uri || first.before === null ? {} : { movedFrom: from }),
             before: first.before,
             addedLines: first.addedLines + change.addedLines,
             removedLines: first.removedLines + change.removedLines,
@@ -222,7 +230,7 @@ export function changedFiles(changes: readonly FileChange[]): readonly FileChang
         : change,
     );
   }
-  return [...files.values()].filter(({ before, after }) => before !== after);
+  return [...files.values()].filter(({ before, after, movedFrom }) => before !== after || movedFrom !== undefined);
 }
 
 function keyOf(step: number, index: number): string {

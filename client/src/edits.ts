@@ -96,7 +96,7 @@ export class ShadowTexts implements TextDocumentContentProvider, Disposable {
 /** Opens the diff of a file: its text without what is pending against the file. */
 export async function openPendingDiff(pending: SessionFile): Promise<void> {
   const { left, right, uri } = sidesOf(pending);
-  const title = `${nameOf(uri)} (pending changes by Hermes)`;
+  const title = `${movedName(uri, pending.file.movedFrom)} (pending changes by Hermes)`;
   await commands.executeCommand("vscode.diff", left, right, title, { preview: true });
 }
 
@@ -114,7 +114,7 @@ export async function openAllPending(files: readonly SessionFile[]): Promise<voi
 export async function openDiff(change: FileChange): Promise<void> {
   const uri = Uri.parse(change.uri);
   const now = change.after === null ? before(uri, null) : uri;
-  const title = `${nameOf(uri)} (${describe(change)})`;
+  const title = `${movedName(uri, change.movedFrom)} (${describe(change)})`;
   await commands.executeCommand("vscode.diff", before(uri, change.before, change.encoding), now, title, {
     preview: true,
   });
@@ -200,9 +200,18 @@ function nameOf(uri: Uri): string {
   return uri.path.slice(uri.path.lastIndexOf("/") + 1);
 }
 
+/** `old.ts → new.ts`; where only the folder changed, with it. */
+function movedName(uri: Uri, movedFrom: string | undefined): string {
+  if (movedFrom === undefined) return nameOf(uri);
+  const from = Uri.parse(movedFrom);
+  if (nameOf(from) !== nameOf(uri)) return `${nameOf(from)} → ${nameOf(uri)}`;
+  return `${workspace.asRelativePath(from)} → ${workspace.asRelativePath(uri)}`;
+}
+
 function describe(change: FileChange): string {
   if (change.before === null) return "added by Hermes";
-  return change.after === null ? "deleted by Hermes" : "before Hermes ↔ now";
+  if (change.after === null) return "deleted by Hermes";
+  return change.movedFrom !== undefined && change.before === change.after ? "moved by Hermes" : "before Hermes ↔ now";
 }
 
 function toBlobId(text: string): BlobId {

@@ -109,6 +109,7 @@ export class Review {
       sessionId,
       uri: file.uri,
       status: file.status,
+      ...(file.movedFrom === undefined ? {} : { movedFrom: file.movedFrom }),
       hunks: file.hunks.length,
       addedLines: file.addedLines,
       removedLines: file.removedLines,
@@ -122,7 +123,9 @@ export class Review {
       const { files } = await this.#deps.agent.request(reviewSession, { ...target, action });
       const left = files.filter(({ outcome }) => outcome === "conflict").map(({ uri }) => nameOf(uri));
       if (left.length > 0) {
-        this.#deps.warn(`${left.join(", ")} was left as it is, because the same lines were changed since.`);
+        this.#deps.warn(
+          `${left.join(", ")} was left as it is, because it was changed since, or another file is in its place.`,
+        );
       }
     } catch (error) {
       if (codeOf(error) === "stale_hunk") this.#deps.onDidChange();

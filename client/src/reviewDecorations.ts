@@ -19,7 +19,9 @@ import {
   type TextDocument,
   type TextEditor,
   ThemeColor,
+  Uri,
   window,
+  workspace,
 } from "vscode";
 import type { Review, SessionHunk } from "./review.ts";
 
@@ -79,7 +81,8 @@ export class ReviewDecorations implements CodeLensProvider, Disposable {
     const { document } = editor;
     const hunks = isPlainEditor(editor) ? this.#review.hunksAt(document.uri.toString()).slice(0, hunkLimit) : [];
     const changed = hunks.filter(({ hunk }) => hunk.lineCount > 0);
-    const removed = hunks.filter(({ hunk }) => hunk.lineCount === 0);
+    // A move has buttons and no lines.
+    const removed = hunks.filter((pending) => pending.hunk.lineCount === 0 && !isMove(pending));
     const isPastEnd = ({ hunk }: SessionHunk) => hunk.fromLine > document.lineCount;
     editor.setDecorations(
       this.#added,
@@ -128,6 +131,11 @@ function decoration(pending: SessionHunk, document: TextDocument): DecorationOpt
   return { range, hoverMessage };
 }
 
+/** The move of a file is its first hunk. */
+function isMove({ file, hunk }: SessionHunk): boolean {
+  return file.movedFrom !== undefined && hunk.id === file.hunks[0]?.id;
+}
+
 function lensesOf(pending: SessionHunk, document: TextDocument): CodeLens[] {
   const { sessionId, file, hunk } = pending;
   const { start } = rangeOfHunk(pending, document);
@@ -143,7 +151,7 @@ function lensesOf(pending: SessionHunk, document: TextDocument): CodeLens[] {
     }),
     new CodeLens(range, {
       title: "Undo",
-      tooltip: "Give these lines the text from before",
+      tooltip: isMove(pending) ? "Move the file back" : "Give these lines the text from before",
       command: "hermes.review.undoHunk",
       arguments: target,
     }),
@@ -154,7 +162,9 @@ function lensesOf(pending: SessionHunk, document: TextDocument): CodeLens[] {
       arguments: place,
     }),
     new CodeLens(range, {
-      title: `+${hunk.lineCount} −${hunk.before.length}`,
+      title: isMove(pending)
+        ? `Moved from ${workspace.asRelativePath(Uri.parse(file.movedFrom ?? ""))}`
+        : `+${hunk.lineCount} −${hunk.before.length}`,
       tooltip: "Open the diff of this file",
       command: "hermes.review.openFile",
       arguments: [file.uri],

@@ -2,7 +2,19 @@
  * What every workspace promises, held against the disk, the editor with nothing open, and the editor with everything open.
  */
 import { readFileSync } from "node:fs";
-import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, symlink, truncate, writeFile } from "node:fs/promises";
+import {
+  chmod,
+  mkdir,
+  mkdtemp,
+  readdir,
+  readFile,
+  readlink,
+  rm,
+  stat,
+  symlink,
+  truncate,
+  writeFile,
+} from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { pathToFileURL } from "node:url";
@@ -11,6 +23,7 @@ import "../support/leaks.ts";
 import { isAbort, ToolError } from "../../server/src/base/errors.ts";
 import { createDiskWorkspace } from "../../server/src/workspace/disk.ts";
 import { createEditorWorkspace } from "../../server/src/workspace/editor.ts";
+import { digestOf } from "../../server/src/workspace/fileBytes.ts";
 import type { RunOutcome, SearchQuery, Workspace } from "../../server/src/workspace/workspace.ts";
 import { createFakeEditor } from "../support/fakeEditor.ts";
 import { seeded } from "../unit/workspace/seeded.ts";
@@ -515,3 +528,67 @@ function isZombie(pid: number): boolean {
     return false;
   }
 }
+
+describe.each(adapters)("moving and deleting entries: $name", ({ create }) => {
+  const full = () => create() as Required<Workspace>;
+
+  it("finds what is there, links not followed, within the limit", async () => {
+    const workspace = full();
+    expect(await workspace.findTree("none", 10, signal)).toBeUndefined();
+    const inner = await put("folder/deep/.hidden", "12345");
+    await mkdir(join(root, "folder/empty"));
+    await symlink("deep", join(root, "folder/link"));
+    const uri = (path: string) => pathToFileURL(join(root, path)).href;
+    expect(await workspace.findTree("folder", 10, signal)).toEqual({
+      isFolder: true,
+      files: [
+        { uri: uri("folder/link"), path: "folder/link", kind: "link", size: 4 },
+        { uri: inner, path: "folder/deep/.hidden", kind: "file", size: 5 },
+      ],
+      folders: [uri("folder"), uri("folder/deep"), uri("folder/empty")],
+      emptyFolders: 1,
+      truncated: false,
+    });
+    expect(await workspace.findTree("folder", 2, signal)).toMatchObject({ truncated: true });
+    expect(await workspace.findTree("folder/link", 10, signal)).toMatchObject({ isFolder: false, folders: [] });
+  });
+
+  it("moves without overwriting, makes folders, and says how many it would make", async () => {
+    const workspace = full();
+    const from = await put("a.txt", "a\n");
+    await chmod(join(root, "a.txt"), 0o755);
+    await put("taken.txt", "mine\n");
+    const uri = (path: string) => pathToFileURL(join(root, path)).href;
+    expect(await workspace.moveFile(from, uri("taken.txt"), signal)).toBe("taken");
+    expect(await workspace.moveFile(uri("none"), uri("b"), signal)).toBe("missing");
+    expect(await workspace.countMissingFolders("x/y/b.txt", signal)).toBe(2);
+    expect(await workspace.moveFile(from, uri("x/y/b.txt"), signal)).toBe("moved");
+    expect((await stat(join(root, "x/y/b.txt"))).mode & 0o777).toBe(0o755);
+    expect(await readFile(join(root, "taken.txt"), "utf8")).toBe("mine\n");
+    expect(await workspace.removeFolder(uri("x"), signal)).toBe(false);
+    expect(await workspace.removeFolder(uri("."), signal)).toBe(false);
+    expect(await workspace.moveFile(uri("x/y/b.txt"), from, signal)).toBe("moved");
+    expect(await workspace.removeFolder(uri("x/y"), signal)).toBe(true);
+    expect((await readdir(root)).sort()).toEqual(["a.txt", "taken.txt", "x"]);
+    const refused = await workspace.moveFile(from, uri("taken.txt/in.txt"), signal).catch((error: unknown) => error);
+    expect(refused).toBeInstanceOf(ToolError);
+  });
+
+  it("moves, deletes and makes a link itself", async () => {
+    const workspace = full();
+    await put("target.txt", "target\n");
+    await symlink("target.txt", join(root, "link"));
+    const uri = (path: string) => pathToFileURL(join(root, path)).href;
+    expect((await workspace.resolve("link")).entryUri).toBe(uri("link"));
+    const link = await workspace.readBytes(uri("link"), signal);
+    expect(link).toEqual({ bytes: Buffer.from("target.txt"), mode: 0o120777 });
+    expect(await workspace.moveFile(uri("link"), uri("moved"), signal)).toBe("moved");
+    const digest = digestOf(Buffer.from("target.txt"));
+    expect(await workspace.swapBytes(uri("moved"), digest, null, signal)).toBe(true);
+    expect(await readFile(join(root, "target.txt"), "utf8")).toBe("target\n");
+    expect(await workspace.swapBytes(uri("again"), null, link, signal)).toBe(true);
+    expect(await workspace.swapBytes(uri("again"), null, link, signal)).toBe(false);
+    expect(await readlink(join(root, "again"))).toBe("target.txt");
+    expect((await readdir(root)).sort()).toEqual(["again", "target.txt"]);
+  });
+});

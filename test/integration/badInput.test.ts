@@ -34,7 +34,7 @@ test.each<[string, ScriptCall, RegExp]>([
     /not valid JSON.*Send the call again/s,
   ],
   ["arguments of the wrong shape", { name: "read", input: { file: "a.txt" } }, /Invalid arguments for read.*files/s],
-  ["an unknown tool", { name: "teleport", input: {} }, /no tool "teleport".*edit, list, read/s],
+  ["an unknown tool", { name: "teleport", input: {} }, /no tool "teleport".*edit, list, move, read/s],
   ["edit text that is nowhere", edit("a.txt", "one\ntwo\ntwoo\nthree", "x"), /one\ntwo\ntwo\nthree/],
   ["edit text that is there twice", edit("a.txt", "two", "2"), /2.*3/s],
   ["a binary file", read("image.bin"), /binary/],

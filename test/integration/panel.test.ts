@@ -321,7 +321,7 @@ describe("a finished turn", () => {
       const uri = `${say.root}/src/a.ts`;
       const undone: SessionEventBody = { type: "turn_undone", turnId, files: [{ uri, outcome: "conflict" }] };
       await panel.send({ type: "updates", sessionId, updates: say.numbered([undone], 20) });
-      await panel.page.getByText(/Undone, except where you have changed the same lines since/).waitFor();
+      await panel.page.getByText(/Undone, except where something was changed since/).waitFor();
       expect(await button(panel, "Undo").count()).toBe(0);
     }));
 

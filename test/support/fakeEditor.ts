@@ -4,7 +4,8 @@
  *
  * Not here: JSON-RPC. Easily got wrong: like the real one it refuses an edit for any version but the present one.
  */
-import { readFileSync, statSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from "node:fs";
+import { dirname } from "node:path";
 import { fileURLToPath } from "node:url";
 import { fromLf, type LineStyle, lineStyleOf, withoutBom } from "../../server/src/text/lineEndings.ts";
 import type { DocumentEdit } from "../../server/src/workspace/documentEdits.ts";
@@ -94,6 +95,19 @@ export function createFakeEditor(options: { readonly opensAll?: boolean } = {}):
       document.dirty = false;
       saves += 1;
       lastSaves.set(uri, saves);
+      return true;
+    },
+    renameFile: async (from, to) => {
+      const document = find(from);
+      if (statSync(fileURLToPath(to), { throwIfNoEntry: false })) return false;
+      try {
+        mkdirSync(dirname(fileURLToPath(to)), { recursive: true });
+        renameSync(fileURLToPath(from), fileURLToPath(to));
+      } catch {
+        return false;
+      }
+      documents.delete(from);
+      if (document) documents.set(to, document);
       return true;
     },
     lastSave: (uri) => (uri === undefined ? saves : (lastSaves.get(uri) ?? 0)),

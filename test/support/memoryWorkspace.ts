@@ -6,6 +6,7 @@
  */
 import { posix } from "node:path";
 import { ToolError } from "../../server/src/base/errors.ts";
+import { digestOf } from "../../server/src/workspace/fileBytes.ts";
 import type {
   FileText,
   ListEntry,
@@ -77,6 +78,39 @@ export function createMemoryWorkspace(
       if (text !== null) return { applied: true, file: put(uri, text, current?.source ?? "disk") };
       held.delete(uri);
       return { applied: true, file: null };
+    },
+    readBytes: async (uri) => {
+      const file = held.get(uri);
+      return file ? { bytes: new TextEncoder().encode(file.text), mode: file.mode ?? 0o644 } : null;
+    },
+    swapBytes: async (uri, expected, replacement) => {
+      const file = held.get(uri);
+      if ((file ? digestOf(new TextEncoder().encode(file.text)) : null) !== expected) return false;
+      if (replacement) put(uri, new TextDecoder().decode(replacement.bytes), "disk");
+      else held.delete(uri);
+      return true;
+    },
+    findTree: async (path, limit) => {
+      const top = toUri(path);
+      const found = [...held.values()].filter(({ uri }) => uri === top || uri.startsWith(`${top}/`));
+      if (found.length === 0) return undefined;
+      const isFolder = !held.has(top);
+      const files = found.map(({ uri, text }) => ({
+        uri,
+        path: toPath(uri),
+        kind: "file" as const,
+        size: text.length,
+      }));
+      const folders = isFolder ? [top] : [];
+      return { isFolder, files: files.slice(0, limit), folders, emptyFolders: 0, truncated: files.length > limit };
+    },
+    moveFile: async (from, to) => {
+      const file = held.get(from);
+      if (!file) return "missing";
+      if (held.has(to)) return "taken";
+      held.delete(from);
+      held.set(to, { ...file, uri: to });
+      return "moved";
     },
     list: async (path, { depth, limit }) => {
       const base = toPath(toUri(path));

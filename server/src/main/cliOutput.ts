@@ -7,7 +7,7 @@
 import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import { stripVTControlCharacters, styleText } from "node:util";
 import type { PromptResult } from "../protocol/methods.ts";
-import type { Failure, SessionEvent, SessionId, SessionSummary, SessionUpdate } from "../protocol/types.ts";
+import type { Failure, FileChange, SessionEvent, SessionId, SessionSummary, SessionUpdate } from "../protocol/types.ts";
 
 /** Where a turn is drawn. */
 export interface Output {
@@ -96,7 +96,7 @@ function describe(update: SessionUpdate): string | undefined {
     case "tool_result":
       return update.isError ? `  ✗ ${safe(update.text.split("\n", 1)[0] ?? "")}` : undefined;
     case "file_changed":
-      return `  ±  ${safe(update.change.uri)} +${update.change.addedLines} -${update.change.removedLines}`;
+      return describeChange(update.change);
     case "retry_delta":
       return `${update.reason} Trying again.`;
     case "notice":
@@ -104,6 +104,11 @@ function describe(update: SessionUpdate): string | undefined {
     default:
       return undefined;
   }
+}
+
+function describeChange({ uri, movedFrom, addedLines, removedLines }: FileChange): string {
+  if (movedFrom !== undefined) return `  →  ${safe(movedFrom)} → ${safe(uri)}`;
+  return `  ±  ${safe(uri)} +${addedLines} -${removedLines}`;
 }
 
 /** Lists sessions, one a line. */

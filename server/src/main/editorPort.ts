@@ -12,7 +12,11 @@ import { utf8 } from "../text/encoding.ts";
 import type { EditorPort } from "../workspace/editor.ts";
 
 /** Makes the port. Requests are sent only while the connection lives; afterwards they reject. */
-export function createEditorPort(connection: Connection, documents: TextDocuments<TextDocument>): EditorPort {
+export function createEditorPort(
+  connection: Connection,
+  documents: TextDocuments<TextDocument>,
+  { canRename }: { readonly canRename: boolean },
+): EditorPort {
   const find = (uri: string): TextDocument | undefined => {
     const path = tryPath(uri);
     return documents.get(uri) ?? documents.all().find((document) => tryPath(document.uri) === path);
@@ -38,6 +42,16 @@ export function createEditorPort(connection: Connection, documents: TextDocument
       });
       return applied;
     },
+    ...(canRename && {
+      renameFile: async (from, to) => {
+        const oldUri = find(from)?.uri ?? from;
+        const { applied } = await connection.workspace.applyEdit({
+          label: "Hermes",
+          edit: { documentChanges: [{ kind: "rename", oldUri, newUri: to, options: { overwrite: false } }] },
+        });
+        return applied;
+      },
+    }),
     save: async (uri, version) => {
       const document = find(uri);
       if (!document) return false;

@@ -50,6 +50,8 @@ const coalescer = createCoalescer({
 let canWatch = false;
 /** Whether it has been asked to watch everything. */
 let watchesFiles = false;
+/** Whether the editor can rename files in a workspace edit. */
+let canRename = false;
 let local: Promise<LocalHost> | undefined;
 let configuration: ConfigEditor | undefined;
 let options: methods.InitializationOptions = { credentials: {}, settings: {}, trusted: false };
@@ -68,6 +70,7 @@ process.on("unhandledRejection", (error) => log("error", "Something failed that 
 connection.onInitialize((params: InitializeParams): InitializeResult => {
   options = { ...options, ...(params.initializationOptions as Partial<methods.InitializationOptions> | undefined) };
   canWatch = params.capabilities.workspace?.didChangeWatchedFiles?.dynamicRegistration === true;
+  canRename = params.capabilities.workspace?.workspaceEdit?.resourceOperations?.includes("rename") === true;
   const folder = params.workspaceFolders?.[0]?.uri;
   const root = folder?.startsWith("file:") ? fileURLToPath(folder) : undefined;
   local = createHost(root);
@@ -113,7 +116,7 @@ async function createHost(root: string | undefined): Promise<LocalHost> {
       if (files.length > 0) watchFiles();
     },
     onModelsChanged: (list) => sent(connection.sendNotification(methods.modelsChanged, list)),
-    editor: createEditorPort(connection, documents),
+    editor: createEditorPort(connection, documents, { canRename }),
     exclude: options.exclude ?? [],
     ...(options.ripgrepPath === undefined ? {} : { ripgrepPath: options.ripgrepPath }),
   });

@@ -36,6 +36,8 @@ export interface PendingSummary {
   readonly sessionId: SessionId;
   readonly uri: string;
   readonly status: "added" | "modified" | "deleted";
+  /** Where it was before the agent moved it. */
+  readonly movedFrom?: string;
   /** How many hunks are pending. */
   readonly hunks: number;
   readonly addedLines: number;

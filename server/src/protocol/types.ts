@@ -204,16 +204,23 @@ export interface Location {
 /** One file that a call changed, by its bytes before and after. `null` means the file does not exist. */
 export interface FileChange {
   readonly uri: string;
+  /** The call moved it here from that place; `before` is what it held there. */
+  readonly movedFrom?: string;
   readonly before: BlobId | null;
   readonly after: BlobId | null;
   /** How both are text, as `files.encoding` names it; absent for UTF-8 and for what is no text. */
   readonly encoding?: string;
   readonly addedLines: number;
   readonly removedLines: number;
-  /** Unix permission bits before the change, so that undo restores them too. */
+  /**
+   * Unix permission bits before the change, so that undo restores them too. With the bits of a symbolic link's type
+   * (0o120000) where it is one; its bytes are then its target.
+   */
   readonly mode?: number;
   /** Unix permission bits after it, where a command changed them: undo restores them only if nobody has since. */
   readonly modeAfter?: number;
+  /** How many of the folders that it is in the call made for it, innermost first; absent for none. */
+  readonly madeFolders?: number;
 }
 
 /** What the user answered to an approval. */
@@ -352,6 +359,8 @@ export type SessionEventBody =
       readonly shadow: BlobId | null;
       /** The file's text right after the review. */
       readonly text: BlobId | null;
+      /** A pending move was reviewed with it: after `undone` the file is back where it was before it was first moved. */
+      readonly move?: "kept" | "undone";
     }
   | { readonly type: "turn_undone"; readonly turnId: TurnId; readonly files: readonly UndoneFile[] }
   | { readonly type: "notice"; readonly level: "info" | "warning"; readonly message: string };
@@ -364,6 +373,8 @@ export interface UndoneFile {
   readonly uri: string;
   /** `conflict`: it was changed since in the same lines, and was left as it is. */
   readonly outcome: "restored" | "merged" | "conflict" | "unchanged";
+  /** Where it was before undo moved it back to `uri`. */
+  readonly movedFrom?: string;
 }
 
 /** A streamed update that is not stored; what it shows arrives again, whole, in a stored event. */
@@ -426,6 +437,8 @@ export interface PendingHunk {
 export interface PendingFile {
   readonly uri: string;
   readonly status: "added" | "modified" | "deleted";
+  /** Where it was before the agent moved it. The move is then the first hunk, without lines. */
+  readonly movedFrom?: string;
   /** In line order. A binary or very large file has one hunk for the whole. */
   readonly hunks: readonly PendingHunk[];
   readonly addedLines: number;

@@ -1,7 +1,7 @@
 /**
  * Undoes a turn: gives each file that it changed the text from before the turn, merged with what was changed since.
  *
- * Files that are not text come back whole or not at all.
+ * Files that are not text come back whole or not at all. Files that it moved go back first, with what they have become.
  * Not here: keeping the images (`toolCalls.ts` stores both before it writes). Easily got wrong: nothing is overwritten
  * that the turn did not write; a file changed since in the same lines is left as it is and reported as a conflict.
  */
@@ -11,9 +11,10 @@ import type { BlobId, FileChange, UndoneFile } from "../protocol/types.ts";
 import type { SessionStore } from "../storage/store.ts";
 import { decodeText, encodeText } from "../text/encoding.ts";
 import { mergeTexts } from "../text/merge.ts";
-import { digestOf } from "../workspace/fileBytes.ts";
+import { digestOf, isLinkMode } from "../workspace/fileBytes.ts";
 import { maxTextBytes } from "../workspace/textFile.ts";
 import type { FileText, Workspace } from "../workspace/workspace.ts";
+import { foldersMadeBy } from "./madeFolders.ts";
 
 /** What undoing needs. */
 export interface CheckpointDeps {
@@ -23,7 +24,11 @@ export interface CheckpointDeps {
 
 /** What a turn did to one file, first to last. */
 interface TurnOnFile {
+  /** Where it was before the turn. */
   readonly uri: string;
+  /** Where the turn left it. */
+  readonly movedTo: string;
+  readonly changes: readonly FileChange[];
   readonly before: Uint8Array | null;
   /** Permission bits before the turn. */
   readonly mode: number | undefined;
@@ -47,31 +52,142 @@ export async function undoTurn(
   deps: CheckpointDeps,
   signal: AbortSignal,
 ): Promise<readonly UndoneFile[]> {
-  const files = await Promise.all([...Map.groupBy(changes, ({ uri }) => uri).values()].map((all) => gather(all, deps)));
-  const outcomes = new Map<string, UndoneFile["outcome"]>();
+  const tracks = tracksOf(changes);
+  const files = await Promise.all(tracks.map((track) => gather(track, deps)));
+  const outcomes = new Map<TurnOnFile, UndoneFile>();
+  const [made, others] = [files.filter(({ before }) => before === null), files.filter(({ before }) => before !== null)];
   // What the turn made goes first: a file of it may be where a folder was, and the other way round.
-  const order = files.toSorted((a, b) => Number(a.before !== null) - Number(b.before !== null));
-  for (const file of order) {
+  for (const file of made) {
     signal.throwIfAborted();
-    outcomes.set(file.uri, await undoFile(file, deps, signal));
+    const uri = file.movedTo;
+    outcomes.set(file, { uri, outcome: await undoFile({ ...file, uri }, deps, signal) });
   }
-  return files.map(({ uri }) => ({ uri, outcome: outcomes.get(uri) ?? "conflict" }));
+  // What it deleted in the end is at no place; another file may be there by now.
+  const moved = new Set(others.filter(({ afters }) => afters.at(-1) !== null).flatMap((file) => file.changes));
+  const places = await moveBack(
+    changes.filter((change) => moved.has(change)),
+    deps.workspace,
+    signal,
+  );
+  for (const file of others) {
+    signal.throwIfAborted();
+    outcomes.set(file, await undoAtHome(file, places, deps, signal));
+  }
+  await removeMadeFolders(changes, deps.workspace, signal);
+  return files.flatMap((file) => outcomes.get(file) ?? []);
+}
+
+/** The changes of each file, followed through its moves. */
+function tracksOf(changes: readonly FileChange[]): readonly (readonly FileChange[])[] {
+  const tracks: FileChange[][] = [];
+  const byPlace = new Map<string, FileChange[]>();
+  for (const change of changes) {
+    const place = change.movedFrom ?? change.uri;
+    const track = byPlace.get(place) ?? [];
+    if (track.length === 0) tracks.push(track);
+    track.push(change);
+    byPlace.delete(place);
+    byPlace.set(change.uri, track);
+  }
+  return tracks;
 }
 
 async function gather(changes: readonly FileChange[], { store }: CheckpointDeps): Promise<TurnOnFile> {
-  const [first] = changes;
-  if (!first) throw new Error("A file without changes cannot be undone.");
+  const [first, last] = [changes[0], changes.at(-1)];
+  if (!first || !last) throw new Error("A file without changes cannot be undone.");
   const before = first.before === null ? null : await store.getBlob(first.before);
   const modeAfter = changes.findLast((change) => change.modeAfter !== undefined)?.modeAfter;
   const encoding = changes.find((change) => change.encoding !== undefined)?.encoding;
-  return { uri: first.uri, before, mode: first.mode, modeAfter, afters: changes.map(({ after }) => after), encoding };
+  const afters = changes.map(({ after }) => after);
+  const uri = first.movedFrom ?? first.uri;
+  return { uri, movedTo: last.uri, changes, before, mode: first.mode, modeAfter, afters, encoding };
+}
+
+/**
+ * Takes back the turn's moves, the last one first, so that files which changed places do so again. Gives where each file
+ * that the turn had moved is now, by where the turn left it.
+ */
+async function moveBack(
+  changes: readonly FileChange[],
+  workspace: Workspace,
+  signal: AbortSignal,
+): Promise<ReadonlyMap<string, string>> {
+  const places = new Map<string, string>();
+  const leftBy = new Map<string, string>();
+  for (const { uri, movedFrom } of changes.toReversed()) {
+    if (movedFrom === undefined) continue;
+    signal.throwIfAborted();
+    const left = leftBy.get(uri) ?? uri;
+    leftBy.delete(uri);
+    leftBy.set(movedFrom, left);
+    const place = places.get(left) ?? uri;
+    // Stuck on the way: what is left of the way is not gone either.
+    const isMoved = place === uri && (await tryMove(workspace, uri, movedFrom, signal));
+    places.set(left, isMoved ? movedFrom : place);
+  }
+  return places;
+}
+
+async function tryMove(workspace: Workspace, from: string, to: string, signal: AbortSignal): Promise<boolean> {
+  try {
+    return (await workspace.moveFile?.(from, to, signal)) === "moved";
+  } catch (error) {
+    if (!(error instanceof ToolError)) throw error;
+    log("warn", `Undo left ${from} where it is: ${messageOf(error)}`);
+    return false;
+  }
+}
+
+async function undoAtHome(
+  file: TurnOnFile,
+  places: ReadonlyMap<string, string>,
+  deps: CheckpointDeps,
+  signal: AbortSignal,
+): Promise<UndoneFile> {
+  const { uri, movedTo, afters } = file;
+  if (uri === movedTo) return { uri, outcome: await undoFile(file, deps, signal) };
+  const isGone = afters.at(-1) === null;
+  const place = isGone ? uri : (places.get(movedTo) ?? movedTo);
+  if (place !== uri) {
+    if (place !== movedTo) await tryMove(deps.workspace, place, movedTo, signal);
+    const neverMoved = await isStillAtHome(file, deps.workspace, signal);
+    return neverMoved ? { uri, outcome: "unchanged", movedFrom: movedTo } : { uri: movedTo, outcome: "conflict" };
+  }
+  const outcome = await undoFile(file, deps, signal);
+  if (isGone && outcome === "conflict") return { uri, outcome };
+  return { uri, outcome: outcome === "unchanged" ? "restored" : outcome, movedFrom: movedTo };
+}
+
+/** A host that was killed may have recorded a move that never happened. */
+async function isStillAtHome(
+  { uri, movedTo, before }: TurnOnFile,
+  workspace: Workspace,
+  signal: AbortSignal,
+): Promise<boolean> {
+  try {
+    const [there, here] = [await workspace.readBytes?.(movedTo, signal), await workspace.readBytes?.(uri, signal)];
+    return there === null && before !== null && digestOf(before) === (here && digestOf(here.bytes));
+  } catch (error) {
+    if (error instanceof ToolError) return false;
+    throw error;
+  }
+}
+
+/** Folders that the turn made and in which there is nothing any more. */
+async function removeMadeFolders(
+  changes: readonly FileChange[],
+  workspace: Workspace,
+  signal: AbortSignal,
+): Promise<void> {
+  const made = new Set(changes.flatMap(foldersMadeBy));
+  for (const folder of [...made].sort((a, b) => b.length - a.length)) await workspace.removeFolder?.(folder, signal);
 }
 
 /** A file that cannot be read or written now is as good as changed by another hand: it is left alone. */
 async function undoFile(file: TurnOnFile, deps: CheckpointDeps, signal: AbortSignal): Promise<UndoneFile["outcome"]> {
   try {
     const before = file.before && (await toText(file.before, file.encoding));
-    if (before === undefined) return await undoBytes(file, deps.workspace, signal);
+    if (before === undefined || isLinkMode(file.mode)) return await undoBytes(file, deps.workspace, signal);
     return await undoText({ ...file, before }, deps, signal).catch((error: unknown) => {
       // What is there is no text any more, too large, or read-only.
       if (error instanceof ToolError) return undoBytes(file, deps.workspace, signal);

@@ -5,84 +5,59 @@
  * the user types is never stored. A file's state is as of its last event, and what is pending now follows from that
  * state and the present text each time, so a host that has just started sees the same hunks as one that saw the typing.
  */
-import { createHash } from "node:crypto";
 import { Serial } from "../base/async.ts";
 import { RequestError } from "../base/errors.ts";
 import { log } from "../base/trace.ts";
-import type { BlobId, PendingFile, PendingHunk, SessionEvent, TurnId } from "../protocol/types.ts";
+import type { BlobId, PendingFile, SessionEvent, TurnId } from "../protocol/types.ts";
 import type { SessionStore } from "../storage/store.ts";
 import { decodeText } from "../text/encoding.ts";
 import {
   agentChanged,
-  type HunkLines,
-  hunksOf,
   isSettled,
   keepHunks,
   linesOfHunks,
-  type PendingText,
   pendingBetween,
   settled,
   undoHunks,
   userChanged,
   withoutAuthors,
 } from "../text/pending.ts";
+import { isLinkMode } from "../workspace/fileBytes.ts";
 import { maxTextBytes } from "../workspace/textFile.ts";
+import {
+  blobIdOf,
+  describeView,
+  type FileState,
+  type FileView,
+  idsOf,
+  type Move,
+  moveOf,
+  type Present,
+  type ReviewedModes,
+  statusOf,
+  viewOfBytes,
+  viewOfOther,
+  viewOfText,
+  wholeFileId,
+  wholeHunk,
+  wholeOf,
+} from "./fileView.ts";
+import { foldersMadeBy } from "./madeFolders.ts";
 
 /** Characters of folded texts kept in memory per session; what is beyond is folded again when it is asked for. */
 const maxCharacters = 64_000_000;
-/** Lines from before that one hunk carries; its file's counts are of all of them. */
-const maxBeforeLines = 2_000;
 /** A NUL within this many bytes from the start makes a file binary. */
 const sniffedBytes = 8_192;
 
-/** The text that a file has now; `not text` with the digest of its bytes, where they could be read. */
-export type Present =
-  | { readonly kind: "text"; readonly text: string | null }
-  | { readonly kind: "not text"; readonly digest: BlobId | undefined };
-
-/** What is pending in one file now. */
-export type FileView =
-  | {
-      readonly kind: "text";
-      readonly pending: PendingText<TurnId>;
-      readonly lines: readonly HunkLines[];
-      readonly ids: readonly string[];
-      readonly modes: ReviewedModes;
-    }
-  | {
-      /** Not text, or too large: known by its bytes alone. */
-      readonly kind: "bytes";
-      readonly shadow: BlobId | null;
-      readonly text: BlobId | null;
-      readonly by: readonly TurnId[];
-      readonly ids: readonly string[];
-      readonly modes: ReviewedModes;
-    };
-
-/** What a file is besides its text, as far as it is known. */
-export interface ReviewedModes {
-  /** How its bytes are text; `undefined` for UTF-8. */
-  readonly encoding: string | undefined;
-  /** Permission bits before the first pending change. */
-  readonly before: number | undefined;
-  /** Permission bits as the agent last set them. */
-  readonly after: number | undefined;
-}
-
 type FileChanged = Extract<SessionEvent, { readonly type: "file_changed" }>;
+type FileChangeFailed = Extract<SessionEvent, { readonly type: "file_change_failed" }>;
 type HunksReviewed = Extract<SessionEvent, { readonly type: "hunks_reviewed" }>;
 
-type FileState =
-  | { readonly kind: "text"; readonly pending: PendingText<TurnId> }
-  | {
-      readonly kind: "bytes";
-      readonly shadow: BlobId | null;
-      readonly text: BlobId | null;
-      readonly by: readonly TurnId[];
-    };
-
 interface Entry {
-  readonly uri: string;
+  /** Where the file is now. */
+  uri: string;
+  /** The moves that wait for the user's word, oldest first. */
+  moves: readonly Move[];
   readonly serial: Serial;
   steps: (FileChanged | HunksReviewed)[];
   /** The state after the first `folded` steps; `undefined` before the first, and when it was dropped from memory. */
@@ -99,6 +74,7 @@ export class EditLedger {
   readonly #entries = new Map<string, Entry>();
   /** Shadows that were told of and that the store need not have, most recent last. */
   readonly #shadows = new Map<BlobId, string>();
+  readonly #madeFolders = new Set<string>();
 
   constructor(store: Pick<SessionStore, "getBlob">) {
     this.#store = store;
@@ -108,21 +84,28 @@ export class EditLedger {
   take(event: SessionEvent): readonly string[] {
     switch (event.type) {
       case "file_changed":
-        this.#entryOf(event.change.uri).steps.push(event);
-        return [event.change.uri];
-      case "file_change_failed": {
+        return this.#takeChange(event);
+      case "file_change_failed":
+        return this.#takeFailure(event);
+      case "hunks_reviewed": {
         const entry = this.#entryOf(event.uri);
-        const at = entry.steps.findLastIndex((step) => step.type === "file_changed" && step.callId === event.callId);
-        if (at !== -1) replaceSteps(entry, entry.steps.toSpliced(at, 1));
-        return [event.uri];
+        entry.steps.push(event);
+        const home = event.move === "undone" ? entry.moves[0]?.from : undefined;
+        if (event.move !== undefined) entry.moves = [];
+        if (home !== undefined) this.#rename(entry, home);
+        return [event.uri, entry.uri];
       }
-      case "hunks_reviewed":
-        this.#entryOf(event.uri).steps.push(event);
-        return [event.uri];
       case "turn_undone": {
-        const changed = event.files.filter(({ outcome }) => outcome !== "conflict").map(({ uri }) => uri);
-        for (const uri of changed) this.#entries.get(uri)?.undone.add(event.turnId);
-        return changed;
+        // A file that was moved back may still hold lines that could not be undone.
+        const changed = event.files.filter((file) => file.outcome !== "conflict" || file.movedFrom !== undefined);
+        for (const { uri, outcome, movedFrom } of changed) {
+          const entry = this.#entries.get(movedFrom ?? uri);
+          if (!entry) continue;
+          if (outcome !== "conflict") entry.undone.add(event.turnId);
+          entry.moves = entry.moves.filter(({ turnId }) => turnId !== event.turnId);
+          if (movedFrom !== undefined) this.#rename(entry, uri);
+        }
+        return changed.flatMap(({ uri, movedFrom = uri }) => [movedFrom, uri]);
       }
       default:
         return [];
@@ -147,12 +130,28 @@ export class EditLedger {
     this.#trim(entry);
     if (!state) return undefined;
     const modes = modesOf(entry.steps);
-    if (state.kind === "bytes") return viewOfBytes(state, present, modes);
-    if (isSettled(state.pending) || present.kind === "not text") return undefined;
+    const move = moveOf(entry.uri, entry.moves);
+    if (state.kind === "bytes") return viewOfBytes(state, present, modes, move);
+    // What was text and is none any more is the user's, but it is still where the agent has put it.
+    if (present.kind === "not text") return move && viewOfOther(present.digest, move, modes);
+    if (isSettled(state.pending) && !move) return undefined;
     const pending = withoutAuthors(userChanged(state.pending, present.text), entry.undone);
-    if (isSettled(pending)) return undefined;
-    const lines = linesOfHunks(pending);
-    return { kind: "text", pending, lines, ids: idsOf(lines), modes };
+    return viewOfText(pending, modes, move);
+  }
+
+  /** Where the file was before its pending moves; where it is when there are none. */
+  homeOf(uri: string): string {
+    return this.#entries.get(uri)?.moves[0]?.from ?? uri;
+  }
+
+  /** True when the agent last left a symbolic link there: it is then known by its bytes. */
+  isLink(uri: string): boolean {
+    return isLinkEntry(this.#entries.get(uri));
+  }
+
+  /** True for a folder that the agent made for a file. */
+  hasMade(folder: string): boolean {
+    return this.#madeFolders.has(folder);
   }
 
   /** True when nothing would be pending in the file whatever its text is. Says `false` when it is not known yet. */
@@ -160,47 +159,30 @@ export class EditLedger {
     const entry = this.#entries.get(uri);
     if (!entry) return true;
     const { state } = entry;
+    if (moveOf(entry.uri, entry.moves)) return false;
     if (startOf(entry.steps) === entry.steps.length) return true;
     return entry.folded === entry.steps.length && state?.kind === "text" && isSettled(state.pending);
   }
 
   /** What a client is told of a file, and remembers the shadow's text for `shadow`. */
   describe(uri: string, view: FileView): PendingFile {
-    if (view.kind === "bytes") {
-      const hunk = { id: view.ids[0] ?? "", fromLine: 1, lineCount: 0, before: [], turnIds: view.by };
-      const status = statusOf(view.shadow, view.text);
-      return { uri, status, hunks: [hunk], addedLines: 0, removedLines: 0, shadow: view.shadow };
-    }
-    const { pending, lines, ids } = view;
-    const hunks = hunksOf(pending);
-    return {
-      uri,
-      status: statusOf(pending.shadow, pending.text),
-      hunks: hunks.map(
-        (hunk, at): PendingHunk => ({
-          id: ids[at] ?? "",
-          fromLine: hunk.newStart + 1,
-          lineCount: hunk.newCount,
-          before: (lines[at]?.before ?? []).slice(0, maxBeforeLines),
-          turnIds: hunk.by,
-        }),
-      ),
-      addedLines: hunks.reduce((sum, { newCount }) => sum + newCount, 0),
-      removedLines: hunks.reduce((sum, { oldCount }) => sum + oldCount, 0),
-      shadow: pending.shadow === null ? null : this.#rememberShadow(pending.shadow),
-    };
+    if (view.kind === "text" && view.pending.shadow !== null) this.#rememberShadow(view.pending.shadow);
+    return describeView(uri, view);
   }
 
   /** What a client is told of a file when there are too many to tell their hunks apart. Reads nothing. */
   describeCoarsely(uri: string): PendingFile {
-    const steps = this.#entries.get(uri)?.steps ?? [];
+    const entry = this.#entries.get(uri);
+    const steps = entry?.steps ?? [];
+    const move = entry && moveOf(entry.uri, entry.moves);
     const changes = steps.flatMap((step) => (step.type === "file_changed" ? [step] : []));
     const shadow = changes[0]?.change.before ?? null;
     const turnIds = [...new Set(changes.map(({ turnId }) => turnId))];
     return {
       uri,
       status: statusOf(shadow, changes.at(-1)?.change.after ?? null),
-      hunks: [{ id: wholeFileId(uri), fromLine: 1, lineCount: 0, before: [], turnIds }],
+      ...(move ? { movedFrom: move.from } : {}),
+      hunks: [wholeHunk(wholeFileId(uri), turnIds)],
       addedLines: changes.reduce((sum, { change }) => sum + change.addedLines, 0),
       removedLines: changes.reduce((sum, { change }) => sum + change.removedLines, 0),
       shadow,
@@ -215,9 +197,48 @@ export class EditLedger {
   #entryOf(uri: string): Entry {
     const known = this.#entries.get(uri);
     if (known) return known;
-    const entry: Entry = { uri, serial: new Serial(), steps: [], state: undefined, folded: 0, undone: new Set() };
+    const entry: Entry = {
+      uri,
+      moves: [],
+      serial: new Serial(),
+      steps: [],
+      state: undefined,
+      folded: 0,
+      undone: new Set(),
+    };
     this.#entries.set(uri, entry);
     return entry;
+  }
+
+  #takeChange(event: FileChanged): readonly string[] {
+    const { uri, movedFrom } = event.change;
+    for (const folder of foldersMadeBy(event.change)) this.#madeFolders.add(folder);
+    const entry = this.#entryOf(movedFrom ?? uri);
+    entry.steps.push(event);
+    if (movedFrom === undefined) return [uri];
+    entry.moves = [...entry.moves, { from: movedFrom, turnId: event.turnId }];
+    this.#rename(entry, uri);
+    return [movedFrom, uri];
+  }
+
+  #takeFailure({ uri, callId }: FileChangeFailed): readonly string[] {
+    const entry = this.#entryOf(uri);
+    const at = entry.steps.findLastIndex((step) => step.type === "file_changed" && step.callId === callId);
+    const step = entry.steps[at];
+    if (step?.type !== "file_changed") return [uri];
+    replaceSteps(entry, entry.steps.toSpliced(at, 1));
+    const { movedFrom } = step.change;
+    if (movedFrom === undefined) return [uri];
+    entry.moves = entry.moves.slice(0, -1);
+    this.#rename(entry, movedFrom);
+    return [uri, movedFrom];
+  }
+
+  /** What was known of a file that was at the new place is of no use: it is gone, or nothing could have moved there. */
+  #rename(entry: Entry, uri: string): void {
+    if (this.#entries.get(entry.uri) === entry) this.#entries.delete(entry.uri);
+    entry.uri = uri;
+    this.#entries.set(uri, entry);
   }
 
   async #fold(entry: Entry): Promise<FileState | undefined> {
@@ -254,6 +275,7 @@ export class EditLedger {
     undone: ReadonlySet<TurnId>,
   ): Promise<FileState> {
     const known = state?.kind === "bytes" && state.shadow === state.text ? undefined : state;
+    if (isLinkMode(change.mode) || isLinkMode(change.modeAfter)) return this.#afterLink(known, { change, turnId });
     const { encoding } = change;
     const [before, after] = await Promise.all([
       this.#load(change.before, { known, encoding }),
@@ -268,6 +290,12 @@ export class EditLedger {
       kind: "text",
       pending: agentChanged(withoutAuthors(pending, undone), before.text, after.text, turnId),
     };
+  }
+
+  /** A link's target has no lines of its own. */
+  #afterLink(known: FileState | undefined, { change, turnId }: Pick<FileChanged, "change" | "turnId">): FileState {
+    const { shadow, by } = known ? wholeOf(known) : { shadow: change.before, by: [] };
+    return { kind: "bytes", shadow, text: change.after, by: [...new Set([...by, turnId])] };
   }
 
   async #afterReview(
@@ -311,7 +339,7 @@ export class EditLedger {
     }
   }
 
-  #rememberShadow(text: string): BlobId {
+  #rememberShadow(text: string): void {
     const id = blobIdOf(text);
     this.#shadows.delete(id);
     this.#shadows.set(id, text);
@@ -322,7 +350,6 @@ export class EditLedger {
       this.#shadows.delete(old);
       characters -= shadow.length;
     }
-    return id;
   }
 
   /** Drops folded texts of other files while there are too many; they are folded again from the events when needed. */
@@ -338,29 +365,6 @@ export class EditLedger {
   }
 }
 
-/** The id by which all hunks of a file are meant. */
-export function wholeFileId(uri: string): string {
-  return `file:${createHash("sha256").update(uri).digest("hex").slice(0, 16)}`;
-}
-
-/** The id that the store gives these characters. */
-export function blobIdOf(text: string): BlobId {
-  return createHash("sha256").update(text).digest("hex") as BlobId;
-}
-
-/** Digests of each hunk's own lines, and of its place among equal ones: other hunks may change, and an id stays. */
-function idsOf(lines: readonly HunkLines[]): readonly string[] {
-  const seen = new Map<string, number>();
-  return lines.map(({ before, after }) => {
-    const digest = createHash("sha256")
-      .update(`${before.length}\n${before.join("\n")}\n${after.join("\n")}`)
-      .digest("hex");
-    const ordinal = seen.get(digest) ?? 0;
-    seen.set(digest, ordinal + 1);
-    return `${digest.slice(0, 16)}-${ordinal}`;
-  });
-}
-
 /** Where a fold may begin: after the last review that left nothing pending. */
 function startOf(steps: readonly (FileChanged | HunksReviewed)[]): number {
   return steps.findLastIndex((step) => step.type === "hunks_reviewed" && step.shadow === step.text) + 1;
@@ -372,22 +376,9 @@ function replaceSteps(entry: Entry, steps: (FileChanged | HunksReviewed)[]): voi
   entry.folded = startOf(steps);
 }
 
-function wholeOf(state: FileState): { readonly shadow: BlobId | null; readonly by: readonly TurnId[] } {
-  if (state.kind === "bytes") return state;
-  const { shadow, by } = state.pending;
-  return { shadow: shadow === null ? null : blobIdOf(shadow), by };
-}
-
-function viewOfBytes(
-  { shadow, text, by }: Extract<FileState, { readonly kind: "bytes" }>,
-  present: Present,
-  modes: ReviewedModes,
-): FileView | undefined {
-  const now = present.kind === "not text" ? present.digest : present.text === null ? null : blobIdOf(present.text);
-  // Bytes have no lines to tell apart: once somebody else has changed them, they are theirs.
-  if (shadow === text || now !== text) return undefined;
-  const id = createHash("sha256").update(`${shadow}\n${text}`).digest("hex").slice(0, 16);
-  return { kind: "bytes", shadow, text, by, ids: [id], modes };
+function isLinkEntry(entry: Entry | undefined): boolean {
+  const last = entry?.steps.findLast((step) => step.type === "file_changed");
+  return last?.type === "file_changed" && isLinkMode(last.change.modeAfter ?? last.change.mode);
 }
 
 function modesOf(steps: readonly (FileChanged | HunksReviewed)[]): ReviewedModes {
@@ -398,10 +389,6 @@ function modesOf(steps: readonly (FileChanged | HunksReviewed)[]): ReviewedModes
     before: changes[0]?.mode,
     after: changes.findLast(({ modeAfter }) => modeAfter !== undefined)?.modeAfter,
   };
-}
-
-function statusOf(shadow: string | null, text: string | null): PendingFile["status"] {
-  return shadow === null ? "added" : text === null ? "deleted" : "modified";
 }
 
 function charactersOf(state: FileState | undefined): number {

@@ -20,10 +20,12 @@ import type {
 } from "../protocol/types.ts";
 import type { SessionStore } from "../storage/store.ts";
 import { hunksOf, isSettled, keepHunks, type PendingText, undoHunks } from "../text/pending.ts";
-import { digestOf } from "../workspace/fileBytes.ts";
-import type { Queues } from "../workspace/queues.ts";
+import { type Queues, runInAll } from "../workspace/queues.ts";
 import type { FileText, Workspace } from "../workspace/workspace.ts";
-import { EditLedger, type FileView, type Present, wholeFileId } from "./editLedger.ts";
+import { EditLedger } from "./editLedger.ts";
+import { type FileView, type Present, wholeFileId } from "./fileView.ts";
+import { foldersAbove } from "./madeFolders.ts";
+import { readPresent } from "./present.ts";
 
 /** What a review needs. */
 export interface ReviewDeps {
@@ -110,26 +112,43 @@ export class Review {
    * left as it is. Throws `RequestError` `stale_hunk` when the hunk that was asked for is not there any more.
    */
   async apply(params: Omit<ReviewParams, "sessionId">, signal: AbortSignal): Promise<readonly UndoneFile[]> {
-    const uris = params.uri === undefined ? this.#ledger.uris : [(await this.#deps.workspace.resolve(params.uri)).uri];
-    const files: UndoneFile[] = [];
+    const uris = params.uri === undefined ? this.#ledger.uris : [await this.#uriOf(params.uri)];
+    const files = new Map<string, UndoneFile>();
     try {
-      for (const uri of uris) {
-        if (this.#ledger.isSettled(uri)) continue;
-        signal.throwIfAborted();
-        const outcome = await this.#deps.fileOrder.run(uri, () => this.#reviewFile(uri, params, signal));
-        if (outcome) files.push({ uri, outcome });
-      }
+      await this.#reviewAll(uris, { params, files }, signal);
+      // One file may have been in the place of another until now.
+      const again = uris.filter((uri) => files.get(uri)?.outcome === "conflict");
+      if (uris.length > 1) await this.#reviewAll(again, { params, files }, signal);
     } finally {
       for (const uri of uris) if (this.#ledger.has(uri)) this.#dirty.add(uri);
       await this.#tell();
     }
-    if (params.hunkId !== undefined && files.length === 0) {
+    if (params.hunkId !== undefined && files.size === 0) {
       throw new RequestError(
         "stale_hunk",
         "This change is not there any more as it was shown. Nothing was changed; look at what is there now.",
       );
     }
-    return files;
+    return [...files.values()];
+  }
+
+  async #reviewAll(
+    uris: readonly string[],
+    { params, files }: { readonly params: Omit<ReviewParams, "sessionId">; readonly files: Map<string, UndoneFile> },
+    signal: AbortSignal,
+  ): Promise<void> {
+    for (const uri of uris) {
+      if (this.#ledger.isSettled(uri)) continue;
+      signal.throwIfAborted();
+      const order = [uri, this.#ledger.homeOf(uri)];
+      const file = await runInAll(this.#deps.fileOrder, order, () => this.#reviewFile(uri, params, signal));
+      if (file) files.set(uri, file);
+    }
+  }
+
+  /** A link is meant itself when the agent has changed it. */
+  async #uriOf(uri: string): Promise<string> {
+    return this.#ledger.has(uri) ? uri : (await this.#deps.workspace.resolve(uri)).uri;
   }
 
   /** Stops telling. */
@@ -142,52 +161,107 @@ export class Review {
     uri: string,
     params: Omit<ReviewParams, "sessionId">,
     signal: AbortSignal,
-  ): Promise<UndoneFile["outcome"] | undefined> {
+  ): Promise<UndoneFile | undefined> {
+    let place = uri;
+    const moved = () => (place === uri ? {} : { movedFrom: uri });
     for (let tries = 0; tries < maxTries; tries++) {
-      const { present, file } = await this.#read(uri);
-      const view = await this.#ledger.view(uri, present);
-      const chosen = view ? choose(view, uri, params) : new Set<number>();
-      if (!view || chosen.size === 0) return undefined;
+      const { present, file } = await this.#read(place);
+      const view = await this.#ledger.view(place, present);
+      const { hunks, move } = view ? choose(view, uri, params) : nothingChosen;
+      if (!view || (hunks.size === 0 && !move)) return place === uri ? undefined : restored(place, moved());
       if (params.action === "keep") {
-        await this.#keep(uri, view, chosen);
-        return "unchanged";
+        await this.#keep(uri, view, { hunks, move });
+        return { uri, outcome: "unchanged" };
       }
-      const outcome = await this.#tryUndo(uri, { view, file, chosen }, signal);
-      if (outcome) return outcome;
+      const home = this.#ledger.homeOf(place);
+      // A file that is gone has only its content to come back, to where it was first.
+      const isGone = home !== place && isNothing(present) && isDeletion(view);
+      if (move || isGone) {
+        if (!(await this.#undoMove(place, { view, home, isGone }, signal))) return { uri: place, outcome: "conflict" };
+        place = home;
+        continue;
+      }
+      const outcome = await this.#tryUndo(place, { view, file, chosen: hunks }, signal);
+      if (outcome) return { uri: place, outcome, ...moved() };
     }
-    return "conflict";
+    return { uri: place, outcome: "conflict", ...moved() };
   }
 
-  async #keep(uri: string, view: FileView, chosen: ReadonlySet<number>): Promise<void> {
-    if (view.kind === "text") return this.#record(uri, "keep", { view, chosen, next: keepHunks(view.pending, chosen) });
-    await this.#recordBytes(uri, "keep", view, view.text);
+  /** Moves the file back, with whatever it has become. `false` when its old place is taken. */
+  async #undoMove(
+    uri: string,
+    { view, home, isGone }: { readonly view: FileView; readonly home: string; readonly isGone: boolean },
+    signal: AbortSignal,
+  ): Promise<boolean> {
+    try {
+      const { workspace } = this.#deps;
+      if (isGone && !isNothing((await this.#read(home)).present)) return false;
+      if (!isGone && (await workspace.moveFile?.(uri, home, signal)) !== "moved") return false;
+      await this.#recordMove(uri, "undo", view);
+      if (!isGone) await this.#removeMade(uri, signal);
+      return true;
+    } catch (error) {
+      if (!(error instanceof ToolError)) throw error;
+      log("warn", `${uri} was not moved back: ${messageOf(error)}`);
+      return false;
+    }
+  }
+
+  /** Folders that were made for a file go with it, if nothing else is in them. */
+  async #removeMade(uri: string, signal: AbortSignal): Promise<void> {
+    for (const folder of foldersAbove(uri)) {
+      if (!this.#ledger.hasMade(folder) || !(await this.#deps.workspace.removeFolder?.(folder, signal))) return;
+    }
+  }
+
+  async #keep(uri: string, view: FileView, { hunks, move }: Chosen): Promise<void> {
+    if (hunks.size === 0) return this.#recordMove(uri, "keep", view);
+    // Once all of the content is kept, so is the place of a file that was made or deleted.
+    const isMoveToo = move || (view.move === undefined && hunks.size === view.ids.length);
+    const kept = isMoveToo && this.#ledger.homeOf(uri) !== uri ? ({ move: "kept" } as const) : {};
+    if (view.kind === "bytes") return this.#recordBytes(uri, "keep", view, { text: view.text, ...kept });
+    await this.#record(uri, "keep", { view, chosen: hunks, next: keepHunks(view.pending, hunks), ...kept });
+  }
+
+  /** The review of a move alone: the content stays as it is. */
+  async #recordMove(uri: string, action: "keep" | "undo", view: FileView): Promise<void> {
+    const { before, shadow, text } =
+      view.kind === "bytes"
+        ? { before: view.text, shadow: view.shadow, text: view.text }
+        : await this.#store(view.pending, view.pending);
+    const hunkIds = view.move ? [view.move.id] : [];
+    const move = action === "keep" ? "kept" : "undone";
+    await this.#deps.append({ type: "hunks_reviewed", uri, action, hunks: 1, hunkIds, before, shadow, text, move });
   }
 
   #recordBytes(
     uri: string,
     action: "keep" | "undo",
-    { text: before, ids }: Extract<FileView, { readonly kind: "bytes" }>,
-    text: BlobId | null,
+    { text: before, ids, move: moved }: Extract<FileView, { readonly kind: "bytes" }>,
+    { text, move }: { readonly text: BlobId | null; readonly move?: "kept" },
   ): Promise<void> {
+    const hunkIds = [...ids, ...(move && moved ? [moved.id] : [])];
     return this.#deps.append({
       type: "hunks_reviewed",
       uri,
       action,
-      hunks: 1,
-      hunkIds: ids,
+      hunks: hunkIds.length,
+      hunkIds,
       before,
       shadow: text,
       text,
+      ...(move ? { move } : {}),
     });
   }
 
   /** `undefined` when the file has moved on. */
   async #tryUndo(
     uri: string,
-    { view, file, chosen }: { readonly view: FileView; readonly file: FileText | null; readonly chosen: Set<number> },
+    about: { readonly view: FileView; readonly file: FileText | null; readonly chosen: ReadonlySet<number> },
     signal: AbortSignal,
   ): Promise<UndoneFile["outcome"] | undefined> {
     const { workspace } = this.#deps;
+    const { view, file, chosen } = about;
     try {
       if (view.kind === "bytes") return await this.#undoBytes(uri, view, signal);
       // A file with the user's words in it is not deleted.
@@ -199,6 +273,7 @@ export class Review {
       const swap = await workspace.swap(uri, file?.version ?? null, next.text, signal, options);
       if (!swap.applied) return undefined;
       await this.#record(uri, "undo", { view, chosen, next });
+      if (next.text === null) await this.#removeMade(uri, signal);
       const { before, after } = view.modes;
       const isModeAgents = file === null || (after !== undefined && file.mode === after);
       if (isSettled(next) && next.text !== null && before !== undefined && isModeAgents) {
@@ -228,7 +303,8 @@ export class Review {
       log("warn", `A change in ${uri} was not undone: ${error.message}`);
       return "conflict";
     }
-    await this.#recordBytes(uri, "undo", view, shadow);
+    await this.#recordBytes(uri, "undo", view, { text: shadow });
+    if (shadow === null) await this.#removeMade(uri, signal);
     return "restored";
   }
 
@@ -239,14 +315,17 @@ export class Review {
       view,
       chosen,
       next,
+      move,
     }: {
       readonly view: Extract<FileView, { readonly kind: "text" }>;
       readonly chosen: ReadonlySet<number>;
       readonly next: PendingText<TurnId>;
+      readonly move?: "kept";
     },
   ): Promise<void> {
     const { before, shadow, text } = await this.#store(view.pending, next);
-    const hunkIds = view.ids.filter((_, at) => chosen.has(at));
+    const moved = move && view.move ? [view.move.id] : [];
+    const hunkIds = [...view.ids.filter((_, at) => chosen.has(at)), ...moved];
     await this.#deps.append({
       type: "hunks_reviewed",
       uri,
@@ -256,6 +335,7 @@ export class Review {
       before,
       shadow,
       text,
+      ...(move ? { move } : {}),
     });
   }
 
@@ -270,27 +350,8 @@ export class Review {
     return { before, shadow, text: next.text === pending.text ? before : await put(next.text) };
   }
 
-  async #read(uri: string): Promise<{ readonly present: Present; readonly file: FileText | null }> {
-    const { workspace } = this.#deps;
-    try {
-      // Reading a missing file searches for names like it; deleting it if it is missing only says what is there.
-      const probe = await workspace.swap(uri, null, null, neverAborted);
-      const file = probe.applied ? null : probe.current;
-      return { present: { kind: "text", text: file?.text ?? null }, file };
-    } catch (error) {
-      if (!(error instanceof ToolError)) throw error;
-      return { present: { kind: "not text", digest: await this.#digest(uri) }, file: null };
-    }
-  }
-
-  async #digest(uri: string): Promise<BlobId | undefined> {
-    try {
-      const file = await this.#deps.workspace.readBytes?.(uri, neverAborted);
-      return file ? digestOf(file.bytes) : undefined;
-    } catch (error) {
-      if (error instanceof ToolError) return undefined;
-      throw error;
-    }
+  #read(uri: string): ReturnType<typeof readPresent> {
+    return readPresent(uri, this.#ledger.isLink(uri) ? "link" : "file", this.#deps.workspace);
   }
 
   async #tellSoon(): Promise<void> {
@@ -335,12 +396,31 @@ export class Review {
   }
 }
 
-const neverAborted = new AbortController().signal;
+/** Hunks by their places, and whether the move is meant. */
+interface Chosen {
+  readonly hunks: ReadonlySet<number>;
+  readonly move: boolean;
+}
 
-function choose(view: FileView, uri: string, { hunkId, turnId }: Pick<ReviewParams, "hunkId" | "turnId">): Set<number> {
+const nothingChosen: Chosen = { hunks: new Set(), move: false };
+
+function restored(uri: string, moved: Pick<UndoneFile, "movedFrom">): UndoneFile {
+  return { uri, outcome: "restored", ...moved };
+}
+
+function isNothing(present: Present): boolean {
+  return present.kind === "text" && present.text === null;
+}
+
+function isDeletion(view: FileView): boolean {
+  return (view.kind === "text" ? view.pending.text : view.text) === null;
+}
+
+function choose(view: FileView, uri: string, { hunkId, turnId }: Pick<ReviewParams, "hunkId" | "turnId">): Chosen {
   const authors = view.kind === "text" ? hunksOf(view.pending).map(({ by }) => by) : [view.by];
-  const isMeant = (at: number) =>
-    (hunkId === undefined || hunkId === view.ids[at] || hunkId === wholeFileId(uri)) &&
-    (turnId === undefined || authors[at]?.includes(turnId));
-  return new Set(view.ids.flatMap((_, at) => (isMeant(at) ? [at] : [])));
+  const isMeant = (id: string | undefined, by: readonly TurnId[] | undefined) =>
+    (hunkId === undefined || hunkId === id || hunkId === wholeFileId(uri)) &&
+    (turnId === undefined || (by?.includes(turnId) ?? false));
+  const hunks = new Set(view.ids.flatMap((id, at) => (isMeant(id, authors[at]) ? [at] : [])));
+  return { hunks, move: view.move !== undefined && isMeant(view.move.id, view.move.by) };
 }

@@ -35,6 +35,7 @@ import type { ToolContext } from "../tools/tool.ts";
 import type { Queues } from "../workspace/queues.ts";
 import type { FileText, Workspace } from "../workspace/workspace.ts";
 import { observeCommand } from "./commandChanges.ts";
+import { countNewFolders, type FileCallDeps, moveFile, removeFile } from "./fileCalls.ts";
 import type { SessionState } from "./reduce.ts";
 import type { StepScheduler } from "./turn.ts";
 
@@ -203,7 +204,7 @@ async function keepRule(deps: ToolCallDeps, rule: string): Promise<void> {
   }
 }
 
-type Ports = Pick<ToolContext, "report" | "lastSeen" | "saw" | "change" | "observe">;
+type Ports = Pick<ToolContext, "report" | "lastSeen" | "saw" | "change" | "remove" | "move" | "observe">;
 
 function portsFor(deps: ToolCallDeps, callId: CallId, signal: AbortSignal): Ports {
   return {
@@ -211,12 +212,29 @@ function portsFor(deps: ToolCallDeps, callId: CallId, signal: AbortSignal): Port
     lastSeen: (uri) => deps.memory.lastSeen.get(uri),
     saw: (file) => remember(deps.memory.lastSeen, file),
     change: (change) => deps.fileOrder.run(change.uri, () => applyChange(deps, callId, change, signal)),
+    remove: (uri) => removeFile(filesOf(deps, callId), uri, signal),
+    move: (from, to) => moveFile(filesOf(deps, callId), from, to, signal),
     observe: async (scope, run) => {
       const { session, store, workspace, turnId } = deps;
       const append = (...bodies: readonly SessionEventBody[]) => session.append(...bodies);
       const paths = [...new Set([...scope.paths, ...(await changedPaths(deps))])];
       return observeCommand({ append, store, workspace, turnId, callId }, { ...scope, paths }, run, signal);
     },
+  };
+}
+
+function filesOf(deps: ToolCallDeps, callId: CallId): FileCallDeps {
+  const { session, store, workspace, turnId, fileOrder, memory } = deps;
+  const append = (...bodies: readonly SessionEventBody[]) => session.append(...bodies);
+  return {
+    append,
+    store,
+    workspace,
+    turnId,
+    callId,
+    fileOrder,
+    lastSeen: memory.lastSeen,
+    changes: () => session.state.turns.flatMap(({ changes }) => changes),
   };
 }
 
@@ -241,6 +259,7 @@ async function applyChange(
     ...counts,
     ...(encoding === undefined ? {} : { encoding }),
     ...(before?.mode === undefined ? {} : { mode: before.mode }),
+    ...(before === null ? await countNewFolders(workspace, uri, signal) : {}),
   };
   signal.throwIfAborted();
   await session.append({ type: "file_changed", turnId, callId, change });

@@ -78,7 +78,10 @@ export function decidePermission(question: PermissionQuestion, policy: Permissio
     };
   }
   const names = [question.tool, question.kind, ...(isReading ? ["read"] : []), "*"];
-  const named = policy.rules.filter((rule) => names.includes(rule.tool));
+  const heldBackBy = alsoHeldBackBy[question.kind] ?? [];
+  const named = policy.rules.filter(
+    ({ tool, decision }) => names.includes(tool) || (decision !== "allow" && heldBackBy.includes(tool)),
+  );
   const subjects: readonly (Subject | undefined)[] = question.subjects.length > 0 ? question.subjects : [undefined];
   const decisions = subjects.map((subject) => decideSubject(subject, named, isReading));
   const strictness: readonly PermissionWord[] = ["deny", "ask", "allow"];
@@ -103,6 +106,12 @@ export function ruleFor(question: PermissionQuestion): string {
   if (paths.length === 0) return tool;
   return paths.length === 1 ? `${tool}(${paths[0]})` : `${tool}({${paths.join(",")}})`;
 }
+
+/** What may not be written may not be deleted or moved; and what may not be read is not moved to where it may. */
+const alsoHeldBackBy: { readonly [kind in ToolKind]?: readonly string[] } = {
+  delete: ["edit"],
+  move: ["edit", "read"],
+};
 
 function decideSubject(
   subject: Subject | undefined,
@@ -155,7 +164,9 @@ function matches(rule: PermissionRule, subject: Subject | undefined): boolean {
   if (rule.pattern === undefined) return true;
   if (subject === undefined) return false;
   return subject.type === "path"
-    ? matchesPath(rule.pattern, rule.decision, subject.resolved)
+    ? [subject.resolved, ...(rule.decision === "allow" ? [] : (subject.below ?? []))].some((resolved) =>
+        matchesPath(rule.pattern ?? "**", rule.decision, resolved),
+      )
     : matchesCommand(rule.pattern, rule.decision, subject.command);
 }
 

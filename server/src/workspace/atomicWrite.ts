@@ -42,8 +42,11 @@ export async function atomicWrite(write: AtomicWrite): Promise<boolean> {
   return true;
 }
 
-/** Not `mkdir` with `recursive`: as of Node 24 that never returns where the system denies that a parent exists (`/proc`). */
-async function makeFolders(folder: string): Promise<void> {
+/**
+ * Makes a folder and those it is in. Not `mkdir` with `recursive`: as of Node 24 that never returns where the system denies
+ * that a parent exists (`/proc`).
+ */
+export async function makeFolders(folder: string): Promise<void> {
   try {
     await mkdir(folder);
   } catch (error) {

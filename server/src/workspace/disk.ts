@@ -14,16 +14,26 @@ import { type Encoding, utf8 } from "../text/encoding.ts";
 import { atomicWrite } from "./atomicWrite.ts";
 import { CappedOutput, defaultOutputLimits, type OutputLimits } from "./cappedOutput.ts";
 import { snapshotFolder, surveyFolder } from "./changeScan.ts";
-import { readFileBytes, swapFileBytes } from "./fileBytes.ts";
+import { readEntryBytes, swapFileBytes } from "./fileBytes.ts";
 import { createIgnoreRules, excludeToIgnorePatterns } from "./ignore.ts";
 import { walk } from "./listing.ts";
+import { countMissing, findEntries, movePath, removeIfEmpty } from "./moves.ts";
 import { nearNames } from "./nearNames.ts";
-import { type LocatedPath, locate } from "./paths.ts";
-import { createQueues } from "./queues.ts";
+import { type LocatedPath, locate, nameEntry } from "./paths.ts";
+import { createQueues, runInAll } from "./queues.ts";
 import { findRipgrep, type RipgrepSearch, searchWithRipgrep } from "./ripgrep.ts";
 import { runShell, type ShellEnvironment } from "./shellProcess.ts";
 import { encode, maxTextBytes, readTextFile, refuseReadOnly, versionOf } from "./textFile.ts";
-import type { FileText, ResolvedPath, SwapOptions, SwapOutcome, TextSearch, Version, Workspace } from "./workspace.ts";
+import type {
+  FileText,
+  FoundTree,
+  ResolvedPath,
+  SwapOptions,
+  SwapOutcome,
+  TextSearch,
+  Version,
+  Workspace,
+} from "./workspace.ts";
 
 /** What a disk workspace may spend. */
 export interface DiskLimits {
@@ -77,9 +87,10 @@ export function createDiskWorkspace(deps: DiskDeps): Workspace & TextSearch {
   let ripgrep: Promise<string | undefined> | undefined;
 
   async function resolve(path: string): Promise<ResolvedPath> {
-    const { uri, fsPath, path: shown, inside } = await find(path);
+    const { uri, fsPath, linkPath, path: shown, inside } = await find(path);
     const ignored = inside && (await rules.ignores(shown, await kindOf(fsPath)));
-    return { uri, fsPath, path: shown, inside, ignored };
+    const entry = fsPath === linkPath ? {} : { entryUri: nameEntry(root, realRoot, linkPath).uri };
+    return { uri, ...entry, fsPath, path: shown, inside, ignored };
   }
 
   async function readLocated(located: LocatedPath, signal: AbortSignal): Promise<FileText> {
@@ -197,7 +208,7 @@ export function createDiskWorkspace(deps: DiskDeps): Workspace & TextSearch {
     },
     readBytes: async (uri, signal) => {
       signal.throwIfAborted();
-      return readFileBytes(await find(uri));
+      return readEntryBytes(await find(uri));
     },
     swapBytes: async (uri, expected, replacement, signal) => {
       const located = await find(uri);
@@ -205,6 +216,24 @@ export function createDiskWorkspace(deps: DiskDeps): Workspace & TextSearch {
         swapFileBytes(located, { expected, replacement, id: deps.createId() }, signal),
       );
     },
+    findTree: async (path, limit, signal) => findTree(await find(path), limit, signal),
+    moveFile: async (from, to, signal) => {
+      const [source, target] = [await find(from), await find(to)];
+      signal.throwIfAborted();
+      try {
+        return await runInAll(swapping, [source.fsPath, target.fsPath], () =>
+          movePath(source.linkPath, target.linkPath),
+        );
+      } catch (error) {
+        throw moveFailure(error, source.path, target.path);
+      }
+    },
+    removeFolder: async (uri, signal) => {
+      const located = await find(uri);
+      signal.throwIfAborted();
+      return located.path !== "." && removeIfEmpty(located.linkPath);
+    },
+    countMissingFolders: async (path) => countMissing((await find(path)).linkPath),
     surveyChanges: (scope, signal) => surveyFolder(scanned, scope, signal),
     snapshotChanges: (scope, keep, signal) => snapshotFolder(scanned, scope, keep, signal),
     list: async (path, options, signal) => {
@@ -235,6 +264,15 @@ export function createDiskWorkspace(deps: DiskDeps): Workspace & TextSearch {
       return runShell(options, { cwd: root, env: deps.environment, output }, signal);
     },
   };
+
+  async function findTree(located: LocatedPath, limit: number, signal: AbortSignal): Promise<FoundTree | undefined> {
+    try {
+      const found = await findEntries(located.linkPath, limit, signal);
+      return found && toTree(root, realRoot, located, found);
+    } catch (error) {
+      throw readFailure(error, located);
+    }
+  }
 
   function ripgrepPath(): Promise<string | undefined> {
     ripgrep ??= findRipgrep({
@@ -301,6 +339,28 @@ function readFailure(error: unknown, { path }: { readonly path: string }): unkno
     });
   }
   return new ToolError(`${path} could not be read: ${messageOf(error)}.`, { cause: error });
+}
+
+/** Names what was found as the editor does: below the root as it was opened. */
+function toTree(
+  root: string,
+  realRoot: string,
+  top: LocatedPath,
+  found: NonNullable<Awaited<ReturnType<typeof findEntries>>>,
+): FoundTree {
+  const name = (path: string) => nameEntry(root, realRoot, path === "" ? top.linkPath : join(top.linkPath, path));
+  return {
+    ...found,
+    files: found.files.map(({ path, ...file }) => ({ ...file, ...name(path) })),
+    folders: found.folders.map((path) => name(path).uri),
+  };
+}
+
+function moveFailure(error: unknown, from: string, to: string): unknown {
+  const code = errorCode(error);
+  if (error instanceof ToolError || code === undefined) return error;
+  const advice = code === "EXDEV" ? "they are on different file systems" : (writeAdvice[code] ?? messageOf(error));
+  return new ToolError(`${from} was not moved to ${to}: ${advice}.`, { cause: error });
 }
 
 const writeAdvice: { readonly [code: string]: string } = {

@@ -19,6 +19,7 @@ import { refuseReadOnly } from "./textFile.ts";
 import type {
   FileText,
   FoundChanges,
+  MoveOutcome,
   SearchHit,
   SearchOutcome,
   SearchQuery,
@@ -47,6 +48,11 @@ export interface EditorPort {
   readonly save: (uri: string, version: number) => Promise<boolean>;
   /** The encoding of a document, or the one that the user has set for a file. UTF-8 when absent. */
   readonly encodingOf?: (uri: string) => Promise<string>;
+  /**
+   * Renames a file in the editor, an open document with its unsaved text; `false` when it refused. Absent where the
+   * editor cannot.
+   */
+  readonly renameFile?: (from: string, to: string) => Promise<boolean>;
   /** Numbers saves of any document from 1: the number of the latest, of all or of one document; 0 when there was none. */
   readonly lastSave?: (uri?: string) => number;
 }
@@ -60,6 +66,7 @@ const pollMs = 5;
 /** Makes the workspace. Whatever is not about open documents is the business of `base`. */
 export function createEditorWorkspace(base: Workspace & TextSearch, port: EditorPort): Workspace {
   const swaps = createQueues();
+  const { moveFile: baseMove } = base;
 
   /** The file as it is in the editor; `undefined` when it is not open there. */
   async function readOpen(uri: string, signal: AbortSignal): Promise<OpenFile | undefined> {
@@ -152,6 +159,23 @@ export function createEditorWorkspace(base: Workspace & TextSearch, port: Editor
     return { hits: ordered.slice(0, query.limit), truncated: truncated || ordered.length > query.limit };
   }
 
+  /** Through the editor where the file is open, so that what is typed there goes along and comes to no old name. */
+  async function moveFile(move: BaseMove, from: string, to: string, signal: AbortSignal): Promise<MoveOutcome> {
+    const open = await readOpen(from, signal);
+    if (!open) return move(from, to, signal);
+    if (await base.findTree?.(to, 1, signal)) return move(from, to, signal);
+    signal.throwIfAborted();
+    if (port.renameFile && (await port.renameFile(from, to))) {
+      await newsOf(from, open.document);
+      for (let waited = 0; waited < newsMs && !port.openDocument(to); waited += pollMs) await sleep(pollMs);
+      return "moved";
+    }
+    if (open.file.source === "disk") return move(from, to, signal);
+    throw new ToolError(
+      `${from} is open in the editor with unsaved changes, and the editor did not move it. Ask the user to save it first.`,
+    );
+  }
+
   async function isDirty(path: string, signal: AbortSignal): Promise<boolean> {
     const { uri } = await base.resolve(path);
     return (await readOpen(uri, signal))?.file.source === "buffer";
@@ -171,6 +195,8 @@ export function createEditorWorkspace(base: Workspace & TextSearch, port: Editor
     ...(base.encodingOf && { encodingOf: base.encodingOf }),
     setMode: async (path, mode, signal) => base.setMode?.(path, mode, signal),
     ...bytesOf(base, isDirty),
+    ...foldersOf(base),
+    ...(baseMove && { moveFile: (...about) => moveFile(baseMove, ...about) }),
     ...changesOf(base, port),
     list: (path, options, signal) => base.list(path, options, signal),
     search,
@@ -192,6 +218,18 @@ function bytesOf(
         throw new ToolError(`${path} is open in the editor with unsaved changes, so it was left as it is.`);
       },
     }),
+  };
+}
+
+type BaseMove = NonNullable<Workspace["moveFile"]>;
+
+/** Folders are the disk's alone. */
+function foldersOf(base: Workspace): Pick<Workspace, "findTree" | "removeFolder" | "countMissingFolders"> {
+  const { findTree, removeFolder, countMissingFolders } = base;
+  return {
+    ...(findTree && { findTree }),
+    ...(removeFolder && { removeFolder }),
+    ...(countMissingFolders && { countMissingFolders }),
   };
 }
 

@@ -6,12 +6,12 @@
  */
 import { createHash } from "node:crypto";
 import { constants } from "node:fs";
-import { chmod, lstat, open, rmdir, unlink } from "node:fs/promises";
-import { dirname } from "node:path";
+import { chmod, lstat, open, readlink, rename, rmdir, symlink, unlink } from "node:fs/promises";
+import { dirname, join } from "node:path";
 import { errorCode, messageOf, ToolError } from "../base/errors.ts";
 import { flushFolder } from "../base/flushFolder.ts";
 import type { BlobId } from "../protocol/types.ts";
-import { atomicWrite } from "./atomicWrite.ts";
+import { atomicWrite, makeFolders } from "./atomicWrite.ts";
 import type { FileBytes } from "./workspace.ts";
 
 /** Bytes of the largest file that is kept or restored: 64 MB. */
@@ -36,6 +36,27 @@ interface BytesSwap {
 /** The name that these bytes have in the store. */
 export function digestOf(bytes: Uint8Array): BlobId {
   return createHash("sha256").update(bytes).digest("hex") as BlobId;
+}
+
+/** The bits of a mode that tell a symbolic link, and their value where it is one. */
+const typeBits = 0o170000;
+const linkType = 0o120000;
+
+/** True for the mode of a symbolic link. */
+export function isLinkMode(mode: number | undefined): boolean {
+  return mode !== undefined && (mode & typeBits) === linkType;
+}
+
+/** As `readFileBytes`, and the target of a symbolic link. */
+export async function readEntryBytes(place: Place): Promise<FileBytes | null> {
+  const stats = await lstatOrNull(place.linkPath);
+  if (!stats?.isSymbolicLink()) return readFileBytes(place);
+  try {
+    return { bytes: await readlink(place.linkPath, { encoding: "buffer" }), mode: linkType | 0o777 };
+  } catch (error) {
+    if (isMissing(error)) return null;
+    throw new ToolError(`${place.path} could not be read: ${messageOf(error)}.`, { cause: error });
+  }
 }
 
 /** The file's bytes; `null` where there is none. Throws `ToolError` for links, devices and files over 64 MB. */
@@ -66,6 +87,7 @@ export async function swapFileBytes(place: Place, swap: BytesSwap, signal: Abort
     // A folder that a command left empty is in the way of the file that was there before.
     if (expected === null) await rmdir(place.linkPath).catch(() => undefined);
     if (!(await isAt(place, expected))) return false;
+    if (replacement && isLinkMode(replacement.mode)) return await putLink(place, swap, replacement.bytes);
     if (replacement) return await put(place, swap, replacement);
     if (expected !== null) await unlink(place.linkPath);
     await flushFolder(dirname(place.linkPath));
@@ -94,8 +116,23 @@ async function put(
   return done;
 }
 
+async function putLink(place: Place, { expected, id }: BytesSwap, target: Uint8Array): Promise<boolean> {
+  const folder = dirname(place.linkPath);
+  await makeFolders(folder);
+  const temp = join(folder, `.${id}.hermes-tmp`);
+  await symlink(Buffer.from(target), temp);
+  try {
+    if (!(await isAt(place, expected))) return false;
+    await rename(temp, place.linkPath);
+  } finally {
+    await unlink(temp).catch(() => undefined);
+  }
+  await flushFolder(folder);
+  return true;
+}
+
 async function isAt(place: Place, expected: BlobId | null): Promise<boolean> {
-  const current = await readFileBytes(place);
+  const current = await readEntryBytes(place);
   return (current && digestOf(current.bytes)) === expected;
 }
 

@@ -56,6 +56,15 @@ export async function locate(root: string, realRoot: string, input: string): Pro
   return { uri, fsPath, linkPath, path: below === "" ? "." : below.split(sep).join("/"), inside };
 }
 
+/** How an entry of the disk is named, given by its absolute path with the links before its last part followed. */
+export function nameEntry(root: string, realRoot: string, entryPath: string): Pick<LocatedPath, "uri" | "path"> {
+  const below = relative(realRoot, entryPath);
+  if (isAbsolute(below) || below === ".." || below.startsWith(`..${sep}`)) {
+    return { uri: pathToFileURL(entryPath).href, path: entryPath };
+  }
+  return { uri: pathToFileURL(join(root, below)).href, path: below === "" ? "." : below.split(sep).join("/") };
+}
+
 async function followLinks(path: string, links: number): Promise<string> {
   try {
     return await realpath(path);

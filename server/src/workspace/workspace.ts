@@ -42,6 +42,33 @@ export interface ListEntry {
   readonly size?: number;
 }
 
+/** A file or link, found where it is: a link is not followed. */
+export interface FoundFile {
+  readonly uri: string;
+  /** As `ResolvedPath.path`. */
+  readonly path: string;
+  /** `other`: a pipe, socket or device. */
+  readonly kind: "file" | "link" | "other";
+  /** Bytes. */
+  readonly size: number;
+}
+
+/** What is at a path and below it, hidden and ignored entries too. */
+export interface FoundTree {
+  readonly isFolder: boolean;
+  /** The file itself, or all below the folder. */
+  readonly files: readonly FoundFile[];
+  /** URIs of the folder and those below it, each before what is in it. */
+  readonly folders: readonly string[];
+  /** Folders in which there is nothing at all. */
+  readonly emptyFolders: number;
+  /** There are more than asked for. */
+  readonly truncated: boolean;
+}
+
+/** What became of a move; anything but `moved` has changed nothing. */
+export type MoveOutcome = "moved" | "missing" | "taken";
+
 /** What to search for. */
 export interface SearchQuery {
   /** A regular expression in ripgrep's syntax, or literal text when `literal`. */
@@ -96,6 +123,8 @@ export interface RunOutcome {
 /** A path given by the model, made absolute. */
 export interface ResolvedPath {
   readonly uri: string;
+  /** The entry that the path itself names, where that is another: a link, or a spelling that differs in case. */
+  readonly entryUri?: string;
   /** The real path on disk, symbolic links followed as far as they exist. */
   readonly fsPath: string;
   /** Relative to the root with `/`, or the absolute path when outside. */
@@ -105,10 +134,10 @@ export interface ResolvedPath {
   readonly ignored: boolean;
 }
 
-/** A file as bytes. */
+/** A file as bytes. The bytes of a symbolic link are its target. */
 export interface FileBytes {
   readonly bytes: Uint8Array;
-  /** Unix permission bits. */
+  /** Unix permission bits; with those of a link's type, 0o120000, where it is one. */
   readonly mode: number;
 }
 
@@ -180,13 +209,14 @@ export interface Workspace {
    */
   setMode?(uri: string, mode: number, signal: AbortSignal): Promise<void>;
   /**
-   * The bytes on disk; `null` where there is no file. Throws `ToolError` for what is no regular file (links are not
-   * followed), is larger than 64 MB, or may not be read.
+   * The bytes on disk; `null` where there is no file. Links are not followed. Throws `ToolError` for what is neither a
+   * regular file nor a link, is larger than 64 MB, or may not be read.
    */
   readBytes?(uri: string, signal: AbortSignal): Promise<FileBytes | null>;
   /**
    * Replaces a file on disk if it still has the bytes of `expected` (`null`: if there is none); `replacement: null`
-   * deletes it. `false` when it has moved on. Atomic; without a `mode` the mode stays. Read-only files are replaced too.
+   * deletes it. `false` when it has moved on. Atomic; without a `mode` the mode stays, with that of a link a link is made.
+   * Read-only files are replaced too.
    * Throws `ToolError` when the disk refuses or an editor holds unsaved changes to it.
    */
   swapBytes?(
@@ -195,6 +225,18 @@ export interface Workspace {
     replacement: { readonly bytes: Uint8Array; readonly mode?: number } | null,
     signal: AbortSignal,
   ): Promise<boolean>;
+  /** Finds what is at a path and below; `undefined` where there is nothing. Stops at `limit` entries and says so. */
+  findTree?(path: string, limit: number, signal: AbortSignal): Promise<FoundTree | undefined>;
+  /**
+   * Moves one file or link, with its unsaved text where an editor holds some. Never overwrites; makes missing folders.
+   * A name that differs only in case is no other file where the disk does not tell them apart. Throws `ToolError` when
+   * the disk or the editor refuses.
+   */
+  moveFile?(from: string, to: string, signal: AbortSignal): Promise<MoveOutcome>;
+  /** Removes a folder if it is empty; `false` when it is not, or not there. */
+  removeFolder?(uri: string, signal: AbortSignal): Promise<boolean>;
+  /** How many of the folders that a path is in do not exist, innermost first. */
+  countMissingFolders?(path: string, signal: AbortSignal): Promise<number>;
   /** Looks at what a command could destroy, without storing anything. Absent where files cannot be listed. */
   surveyChanges?(scope: ChangeScope, signal: AbortSignal): Promise<ChangeSurvey>;
   /** Stores what a command could destroy. Rejects as `keep` does: then the command must not run. */

@@ -140,6 +140,8 @@ describe("decisions", () => {
     expect(failing.warned).toEqual(["The agent host is not running."]);
     const leaving = world(() => ({ files: [{ uri: "file:///src/a%20b.ts", outcome: "conflict" }] }));
     await leaving.review.decide("undo", { sessionId });
-    expect(leaving.warned).toEqual(["a b.ts was left as it is, because the same lines were changed since."]);
+    expect(leaving.warned).toEqual([
+      "a b.ts was left as it is, because it was changed since, or another file is in its place.",
+    ]);
   });
 });

@@ -56,3 +56,28 @@ test("changes of one file are one: first before, last after; what ended as it be
   const changes = [change("a", "1", "2"), change("b", "x", "y"), change("a", "2", "3"), change("b", "y", "x")];
   expect(changedFiles(changes)).toEqual([{ ...change("a", "1", "3"), addedLines: 4, removedLines: 2 }]);
 });
+
+test("a moved file is one entry under its new name, with its edits; one that came back is none", () => {
+  const change = (uri: string, before: string | null, after: string, movedFrom?: string): FileChange => ({
+    uri,
+    ...(movedFrom === undefined ? {} : { movedFrom }),
+    before: before === null ? null : blob(before),
+    after: blob(after),
+    addedLines: 1,
+    removedLines: 0,
+  });
+  const changes = [
+    change("a", "1", "2"),
+    change("b", "2", "2", "a"),
+    change("b", "2", "3"),
+    change("c", "3", "3", "b"),
+    change("x", "5", "5", "y"),
+    change("y", "5", "5", "x"),
+    change("made", null, "7"),
+    change("placed", "7", "7", "made"),
+  ];
+  expect(changedFiles(changes)).toEqual([
+    { ...change("c", "1", "3", "a"), addedLines: 4 },
+    { ...change("placed", null, "7"), addedLines: 2 },
+  ]);
+});

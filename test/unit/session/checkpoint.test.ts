@@ -199,3 +199,16 @@ describe("nothing is lost when", () => {
     expect(await bytesOf("a")).toBe("A1");
   });
 });
+
+test("a move that a killed host had only announced is no conflict; one whose file is elsewhere by now is", async () => {
+  await put("a.txt", "a\n");
+  const [change] = await changesOf("b.txt", "a\n", "a\n");
+  if (!change) throw new Error("There is a change.");
+  const { uri } = await workspace.resolve("a.txt");
+  const moved = { ...change, movedFrom: uri };
+  const undoMove = () => undoTurn([moved], { store, workspace }, signal);
+  expect(await undoMove()).toEqual([{ uri, outcome: "unchanged", movedFrom: change.uri }]);
+  await put("a.txt", "another\n");
+  expect(await undoMove()).toEqual([{ uri: change.uri, outcome: "conflict" }]);
+  expect(await bytesOf("a.txt")).toBe("another\n");
+});

@@ -9,6 +9,7 @@ import type { CallId, Json } from "../../../server/src/protocol/types.ts";
 import { createBuiltinTools } from "../../../server/src/tools/builtin/builtinTools.ts";
 import { createRegistry } from "../../../server/src/tools/registry.ts";
 import type { ParsedCall, ToolContext } from "../../../server/src/tools/tool.ts";
+import { digestOf } from "../../../server/src/workspace/fileBytes.ts";
 import type { FileText, Workspace } from "../../../server/src/workspace/workspace.ts";
 
 /** What a call gave: the text for the model, with `error: ` in front when it is marked as one. */
@@ -42,6 +43,11 @@ export function createToolSession(workspace: Workspace, now: () => number = () =
       else seen.delete(uri);
       return { applied: true, version: outcome.file?.version ?? null };
     },
+    remove: async (uri) => {
+      const file = await workspace.readBytes?.(uri, signal);
+      return file ? (await workspace.swapBytes?.(uri, digestOf(file.bytes), null, signal)) === true : false;
+    },
+    move: async (from, to) => (await workspace.moveFile?.(from, to, signal)) ?? "missing",
   };
   const parse = (name: string, input: Json): ParsedCall => {
     const tool = registry.get(name);

@@ -125,6 +125,8 @@ describe("edit and write", () => {
           report: () => undefined,
           lastSeen: () => undefined,
           saw: () => undefined,
+          remove: async () => true,
+          move: async () => "moved" as const,
           change: async ({ uri, before, text }) => {
             const outcome = await workspace.swap(uri, before?.version ?? null, text, new AbortController().signal);
             return outcome.applied ? { applied: true, version: outcome.file?.version ?? null } : outcome;

@@ -19,6 +19,8 @@ const kinds: { readonly [tool: string]: ToolKind } = {
   search: "search",
   edit: "edit",
   write: "edit",
+  delete: "delete",
+  move: "move",
   shell: "execute",
   mcp_thing: "other",
 };
@@ -110,6 +112,13 @@ describe("rules for paths", () => {
     ["edit", ["a.ts"], ["allow edit(*.ts)"], "allow"],
     ["edit", ["src/a.ts"], ["allow edit(*.ts)"], "ask"],
     ["edit", ["a.ts"], ["allow edit({a,b}.ts)"], "allow"],
+    // What may not be written may not be deleted or moved; allowing to edit allows neither.
+    ["delete", ["a.ts"], ["allow edit(**)"], "ask"],
+    ["delete", ["a.ts"], ["deny edit(*.ts)"], "deny"],
+    ["delete", ["a.ts"], ["allow delete(**)", "ask edit(a.ts)"], "ask"],
+    ["delete", ["a.ts"], ["deny read(a.ts)", "allow delete(a.ts)"], "allow"],
+    ["move", ["a.ts", "b.ts"], ["allow move(**)", "deny read(a.ts)"], "deny"],
+    ["move", ["a.ts", "/b.ts"], ["allow move(**)"], "ask"],
     // Outside and ignored files are not reached by accident.
     ["edit", ["/etc/hosts"], ["allow edit(**)"], "ask"],
     ["edit", ["/etc/hosts"], ["allow edit(/etc/**)"], "allow"],
@@ -128,6 +137,20 @@ describe("rules for paths", () => {
   ])("%s %j with %j: %s", (tool, subjects, rules, expected) => {
     expect(check(tool, subjects, rules).decision).toBe(expected);
   });
+});
+
+test("a rule that holds back a file of a folder holds back the folder; one that allows the folder is about its path", () => {
+  const [folder, below] = [path("src"), path("src/secret/key")];
+  if (folder.type !== "path" || below.type !== "path") throw new Error("Both are paths.");
+  const subject: Subject = { ...folder, below: [below.resolved] };
+  const decide = (...rules: readonly string[]) =>
+    decidePermission(
+      { tool: "delete", kind: "delete", subjects: [subject] },
+      { rules: rules.map(rule), trusted: true },
+    );
+  expect(decide("deny edit(src/secret/**)", "allow delete(src)").decision).toBe("deny");
+  expect(decide("allow delete(src/secret/**)").decision).toBe("ask");
+  expect(decide("allow delete(src)").decision).toBe("allow");
 });
 
 describe("precedence", () => {

@@ -33,12 +33,12 @@ function keywordsOf(schema: Json): string[] {
 test("tools come by name, whatever order they were given in, with the same bytes", () => {
   const registry = createRegistry(tools());
   const reversed = createRegistry(tools().toReversed());
-  expect(registry.names).toEqual(["edit", "list", "read", "search", "shell", "write"]);
+  expect(registry.names).toEqual(["delete", "edit", "list", "move", "read", "search", "shell", "write"]);
   expect(JSON.stringify(reversed.specs())).toBe(JSON.stringify(registry.specs()));
 });
 
 test("two tools of one name are refused", () => {
-  expect(() => createRegistry([...tools(), ...tools()])).toThrowError('Two tools are named "edit".');
+  expect(() => createRegistry([...tools(), ...tools()])).toThrowError('Two tools are named "delete".');
 });
 
 test("schemas are objects and hold only what every vendor takes", () => {

@@ -71,6 +71,8 @@ function setUp(scripts: readonly Partial<Scripted>[], overrides: Partial<Schedul
         report: () => undefined,
         lastSeen: () => undefined,
         saw: () => undefined,
+        remove: async () => true,
+        move: async () => "moved" as const,
         change: async () => ({ applied: true, version: null }),
       }),
       onBug: (error) => void bugs.push(error),

@@ -186,6 +186,6 @@ test("a swap of bytes compares first, keeps or sets the mode, and takes the plac
   await mkdir(join(root, "full/inner"), { recursive: true });
   expect(await swapBytes("full", null, { bytes: one }, signal).catch(() => false)).toBe(false);
   await symlink("folder", join(root, "link"));
-  await expect(swapBytes("link", digestOf(one), { bytes: two }, signal)).rejects.toThrow("not a regular file");
+  expect(await swapBytes("link", digestOf(one), { bytes: two }, signal)).toBe(false);
   expect(Buffer.compare(await readFile(join(root, "folder")), one)).toBe(0);
 });

@@ -6,8 +6,10 @@
  */
 import type { Clock } from "../../base/async.ts";
 import type { Tool } from "../tool.ts";
+import { deleteTool } from "./delete.ts";
 import { createEditTool } from "./edit.ts";
 import { listTool } from "./list.ts";
+import { moveTool } from "./move.ts";
 import { readTool } from "./read.ts";
 import { searchTool } from "./search.ts";
 import { createShellTool } from "./shell.ts";
@@ -15,5 +17,5 @@ import { writeTool } from "./write.ts";
 
 /** Makes the tools of one session. */
 export function createBuiltinTools(deps: { readonly clock: Pick<Clock, "now"> }): readonly Tool[] {
-  return [readTool, listTool, searchTool, createEditTool(), writeTool, createShellTool(deps)];
+  return [readTool, listTool, searchTool, createEditTool(), writeTool, deleteTool, moveTool, createShellTool(deps)];
 }

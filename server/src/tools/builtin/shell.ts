@@ -38,7 +38,7 @@ export function createShellTool(deps: { readonly clock: Pick<Clock, "now"> }): T
     title: ({ command }) => `Run ${oneLine(command, 100)}`,
     detail: ({ command, description }) => (description ? `${command}\n\n${description}` : command),
     paths: () => [],
-    subjects: ({ command }) => [{ type: "command", command }],
+    subjects: async ({ command }) => [{ type: "command", command }],
     access: async ({ command }) => shellAccess(command),
     caution: async ({ command }, workspace, changed, signal) =>
       onlyReads(command) ? undefined : cautionOf(command, workspace, changed, signal),
