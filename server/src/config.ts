@@ -71,6 +71,14 @@ export const settings = {
     maximum: 64,
     description: "How many tool calls may run at once.",
   },
+  "edits.diagnosticsWaitMs": {
+    type: "number",
+    default: 500,
+    minimum: 0,
+    maximum: 5000,
+    description:
+      "Milliseconds that the edits of one step wait for the editor's errors and warnings, which then go to the model with the edit's result. 0: they are not asked for.",
+  },
   "localModels.detect": {
     type: "boolean",
     default: true,

@@ -97,6 +97,7 @@ export async function createLocalHost(options: LocalHostOptions): Promise<LocalH
     trusted: options.trusted,
     maxSteps: () => config.settings["turn.maxSteps"],
     concurrency: () => config.settings["tools.concurrency"],
+    diagnosticsWaitMs: () => config.settings["edits.diagnosticsWaitMs"],
     clock: systemClock,
     createId,
     platform: process.platform,
