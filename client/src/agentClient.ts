@@ -16,10 +16,16 @@ import {
 import type { NotificationType, RequestParam, RequestType } from "vscode-jsonrpc";
 import type { CloseHandlerResult, LanguageClient } from "vscode-languageclient/node";
 import {
+  type DocumentDiagnosticsParams,
+  type DocumentDiagnosticsResult,
   type DocumentEncodingParams,
   type DocumentEncodingResult,
   didGrantTrust,
+  documentDiagnostics,
   documentEncoding,
+  type FormatDocumentParams,
+  type FormatDocumentResult,
+  formatDocument,
   type InitializationOptions,
   type ListModelsResult,
   modelsChanged,
@@ -54,6 +60,11 @@ export interface AgentClientDeps {
   readonly credentials: () => Promise<InitializationOptions["credentials"]>;
   readonly decideRestart: () => RestartDecision;
   readonly requestPermission: (request: PermissionRequest, token: CancellationToken) => Promise<PermissionResult>;
+  readonly formatDocument: (params: FormatDocumentParams, token: CancellationToken) => Promise<FormatDocumentResult>;
+  readonly documentDiagnostics: (
+    params: DocumentDiagnosticsParams,
+    token: CancellationToken,
+  ) => Promise<DocumentDiagnosticsResult>;
   readonly saveDocument: (params: SaveDocumentParams) => Promise<SaveDocumentResult>;
   readonly documentEncoding: (params: DocumentEncodingParams) => DocumentEncodingResult;
 }
@@ -213,6 +224,8 @@ export class AgentClient implements Disposable {
     client.onNotification(reviewChanged, (params) => this.#reviews.fire(params));
     client.onNotification(revealSession, ({ sessionId }) => this.#reveals.fire(sessionId));
     client.onRequest(requestPermission, this.#deps.requestPermission);
+    client.onRequest(formatDocument, this.#deps.formatDocument);
+    client.onRequest(documentDiagnostics, this.#deps.documentDiagnostics);
     client.onRequest(saveDocument, this.#deps.saveDocument);
     client.onRequest(documentEncoding, this.#deps.documentEncoding);
     return client;

@@ -8,6 +8,7 @@ import { commands, type ExtensionContext, Uri, window, workspace } from "vscode"
 import { loadSession } from "../../server/src/protocol/methods.ts";
 import type { FromPanel } from "../../server/src/protocol/panel.ts";
 import type { SessionId } from "../../server/src/protocol/types.ts";
+import { FreshDiagnostics, formatAside } from "./afterEdit.ts";
 import { AgentClient } from "./agentClient.ts";
 import { Approvals } from "./approvals.ts";
 import { ChatView, viewId } from "./chatView.ts";
@@ -62,6 +63,7 @@ export function activate(context: ExtensionContext): HermesApi {
   const references = keep(new References());
   const statusBar = keep(new StatusBar());
   const approvals = keep(new Approvals((sessionId) => view.visible && conversation.sessionId === sessionId));
+  const diagnostics = keep(new FreshDiagnostics());
   const agent = keep(
     new AgentClient({
       serverModule: Uri.joinPath(context.extensionUri, "dist", "server.js").fsPath,
@@ -70,6 +72,8 @@ export function activate(context: ExtensionContext): HermesApi {
       credentials: () => credentials.read(),
       decideRestart: createRestartPolicy(Date.now),
       requestPermission: (request, token) => approvals.ask(request, token),
+      formatDocument: formatAside,
+      documentDiagnostics: (params, token) => diagnostics.of(params, token),
       saveDocument: saveIfCurrent,
       documentEncoding: encodingOf,
     }),

@@ -110,6 +110,14 @@ export const settings = {
   "budget.month.usd": limitOf("US dollars", "one calendar month", { fraction: true }),
   "budget.month.tokens": limitOf("tokens, of prompts and answers,", "one calendar month"),
   "budget.month.requests": limitOf("model requests", "one calendar month"),
+  "edits.diagnosticsWaitMs": {
+    type: "number",
+    default: 500,
+    minimum: 0,
+    maximum: 5000,
+    description:
+      "Milliseconds that the edits of one step wait for the editor's errors and warnings, which then go to the model with the edit's result. 0: they are not asked for.",
+  },
   "localModels.detect": {
     type: "boolean",
     default: true,

@@ -84,6 +84,8 @@ export interface HostDeps {
   readonly trusted: () => boolean;
   readonly maxSteps: () => number;
   readonly concurrency: () => number;
+  /** Milliseconds that edits may wait for the editor's problems; absent where there is no editor. */
+  readonly diagnosticsWaitMs?: () => number;
   readonly clock: Clock;
   /** Makes a new id of `[a-z0-9-]`, never the same twice. */
   readonly createId: () => string;

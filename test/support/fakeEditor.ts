@@ -10,6 +10,7 @@ import { fileURLToPath } from "node:url";
 import { fromLf, type LineStyle, lineStyleOf, withoutBom } from "../../server/src/text/lineEndings.ts";
 import type { DocumentEdit } from "../../server/src/workspace/documentEdits.ts";
 import type { EditorPort } from "../../server/src/workspace/editor.ts";
+import type { Problem } from "../../server/src/workspace/workspace.ts";
 
 interface FakeDocument {
   text: string;
@@ -29,8 +30,10 @@ export interface FakeEditor extends EditorPort {
   readonly edits: (readonly DocumentEdit[])[];
   /** Called before an edit is looked at: the user may type just then. */
   beforeEdit: (uri: string) => void;
-  /** What saving makes of the text: format on save. */
+  /** What saving makes of the text, and what formatting it aside would: format on save. */
   format: (text: string) => string;
+  /** What the editor says of a text; `undefined` while it is not known. */
+  problemsOf: (text: string) => readonly Problem[] | undefined;
 }
 
 /** Makes an editor. With `opensAll` every existing file that is asked for counts as open. */
@@ -60,6 +63,9 @@ export function createFakeEditor(options: { readonly opensAll?: boolean } = {}):
     edits: [],
     beforeEdit: () => undefined,
     format: (text) => text,
+    problemsOf: () => undefined,
+    formatAside: async (_, text) => ({ text: editor.format(text), whole: true }),
+    problems: async (_, text) => editor.problemsOf(text),
     open: (uri) => documents.set(uri, { ...load(tryRead(uri) ?? ""), version: 1, dirty: false }),
     close: (uri) => documents.delete(uri),
     type: (uri, text) => {

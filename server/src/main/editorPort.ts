@@ -5,11 +5,26 @@
  * (`file:///c%3A/x`), so documents are found by path, and edits are sent with the editor's own URI.
  */
 import { fileURLToPath } from "node:url";
-import { type Connection, ErrorCodes, ResponseError, type TextDocuments } from "vscode-languageserver/node";
-import type { TextDocument } from "vscode-languageserver-textdocument";
-import { documentEncoding, saveDocument } from "../protocol/methods.ts";
+import {
+  type CancellationToken,
+  CancellationTokenSource,
+  type Connection,
+  ErrorCodes,
+  ResponseError,
+  type TextDocuments,
+} from "vscode-languageserver/node";
+import { TextDocument } from "vscode-languageserver-textdocument";
+import { abortable } from "../base/async.ts";
+import { messageOf } from "../base/errors.ts";
+import { log } from "../base/trace.ts";
+import { documentDiagnostics, documentEncoding, formatDocument, saveDocument } from "../protocol/methods.ts";
 import { utf8 } from "../text/encoding.ts";
 import type { EditorPort } from "../workspace/editor.ts";
+
+/** Milliseconds that a formatter may take; then the text stays as it was written. */
+const formatMs = 1_500;
+/** Milliseconds that an answer may come after the wait that it was asked with. */
+const graceMs = 500;
 
 /** Makes the port. Requests are sent only while the connection lives; afterwards they reject. */
 export function createEditorPort(
@@ -67,8 +82,49 @@ export function createEditorPort(
       });
       return answer.encoding;
     },
+    formatAside: async (uri, text, signal) => {
+      const params = { uri: find(uri)?.uri ?? uri, text };
+      const result = await within(formatMs, "Formatting", signal, (token) =>
+        connection.sendRequest(formatDocument, params, token),
+      );
+      if (!result?.edits) return undefined;
+      const edits = result.edits.map(({ range, newText }) => ({ range, newText }));
+      return { text: TextDocument.applyEdits(TextDocument.create(uri, "", 0, text), edits), whole: result.whole };
+    },
+    problems: async (uri, text, waitMs, signal) => {
+      const document = find(uri);
+      if (!document) return undefined;
+      const result = await within(waitMs + graceMs, "Asking for problems", signal, (token) =>
+        connection.sendRequest(documentDiagnostics, { uri: document.uri, text, waitMs }, token),
+      );
+      return result?.known ? result.diagnostics : undefined;
+    },
     lastSave: (uri) => (uri === undefined ? saves : (lastSaves.get(tryPath(uri)) ?? 0)),
   };
+}
+
+/** Asks the editor for what is good to have: `undefined`, and a line in the log, when it fails or takes too long. */
+async function within<T>(
+  ms: number,
+  what: string,
+  signal: AbortSignal,
+  ask: (token: CancellationToken) => Promise<T>,
+): Promise<T | undefined> {
+  const source = new CancellationTokenSource();
+  const limit = AbortSignal.any([signal, AbortSignal.timeout(ms)]);
+  const cancel = () => source.cancel();
+  limit.addEventListener("abort", cancel, { once: true });
+  try {
+    limit.throwIfAborted();
+    return await abortable(ask(source.token), limit);
+  } catch (error) {
+    signal.throwIfAborted();
+    log("info", `${what} was given up: ${messageOf(error)}`);
+    return undefined;
+  } finally {
+    limit.removeEventListener("abort", cancel);
+    source.dispose();
+  }
 }
 
 function tryPath(uri: string): string | undefined {

@@ -111,6 +111,7 @@ export async function createLocalHost(options: LocalHostOptions): Promise<LocalH
     maxSteps: () => config.settings["turn.maxSteps"],
     concurrency: () =>
       config.settings["execution.parallel.enabled"] ? config.settings["execution.parallel.maxConcurrentTools"] : 1,
+    diagnosticsWaitMs: () => config.settings["edits.diagnosticsWaitMs"],
     clock: systemClock,
     createId,
     platform: process.platform,

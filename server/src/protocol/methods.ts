@@ -268,6 +268,55 @@ export const documentEncoding = new RequestType<DocumentEncodingParams, Document
   "document/encoding",
 );
 
+/** Parameters of `document/format`. */
+export interface FormatDocumentParams {
+  readonly uri: string;
+  /** The text to format, without a byte order mark: what the file has by now. */
+  readonly text: string;
+}
+/** Result of `document/format`. */
+export interface FormatDocumentResult {
+  /** LSP edits of the text; `null` when saving would not format, or the file has another text. */
+  readonly edits: readonly DocumentTextEdit[] | null;
+  /** False when the user has only changed lines formatted. */
+  readonly whole: boolean;
+}
+/** One replaced range, as in LSP. */
+export interface DocumentTextEdit {
+  readonly range: { readonly start: TextPosition; readonly end: TextPosition };
+  readonly newText: string;
+}
+/** A place in a text; line and UTF-16 character count from 0. */
+export interface TextPosition {
+  readonly line: number;
+  readonly character: number;
+}
+/** Asks what format on save would make of a file. No document that the user sees may change by it. */
+export const formatDocument = new RequestType<FormatDocumentParams, FormatDocumentResult, void>("document/format");
+
+/** Parameters of `document/diagnostics`. */
+export interface DocumentDiagnosticsParams {
+  readonly uri: string;
+  /** The text that the diagnostics must be of, without a byte order mark. */
+  readonly text: string;
+  /** Milliseconds to wait for them at most. */
+  readonly waitMs: number;
+}
+/** Result of `document/diagnostics`. */
+export type DocumentDiagnosticsResult =
+  | { readonly known: false }
+  | { readonly known: true; readonly diagnostics: readonly DocumentDiagnostic[] };
+/** An error or a warning; the line counts from 1. */
+export interface DocumentDiagnostic {
+  readonly severity: "error" | "warning";
+  readonly line: number;
+  readonly message: string;
+}
+/** Asks for the errors and warnings of exactly the given text; those of an earlier text are not known. */
+export const documentDiagnostics = new RequestType<DocumentDiagnosticsParams, DocumentDiagnosticsResult, void>(
+  "document/diagnostics",
+);
+
 /** Tells that the list of models or the selection changed. */
 export const modelsChanged = new NotificationType<ListModelsResult>("model/didChange");
 

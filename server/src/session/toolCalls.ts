@@ -21,6 +21,7 @@ import type {
 import type { SessionStore } from "../storage/store.ts";
 import { countLines } from "../text/diff.ts";
 import { encodeText, isAscii, utf8, withMarkOf } from "../text/encoding.ts";
+import { sameButForEndings } from "../text/lineEndings.ts";
 import {
   decidePermission,
   type PermissionDecision,
@@ -34,6 +35,7 @@ import { createScheduler, type PendingCall, type SchedulerDeps, type Verdict } f
 import type { ToolContext } from "../tools/tool.ts";
 import type { Queues } from "../workspace/queues.ts";
 import type { FileText, Workspace } from "../workspace/workspace.ts";
+import { settleEdit } from "./afterEdit.ts";
 import { observeCommand } from "./commandChanges.ts";
 import { countNewFolders, type FileCallDeps, moveFile, removeFile } from "./fileCalls.ts";
 import type { SessionState } from "./reduce.ts";
@@ -75,12 +77,17 @@ export interface ToolCallDeps {
   readonly ask: (request: PermissionRequest, signal: AbortSignal) => Promise<ApprovalChoice>;
   readonly concurrency: () => number;
   readonly clock: Clock;
+  /** Milliseconds that the edits of a step may wait for the editor's problems; 0 or absent: they are not asked for. */
+  readonly diagnosticsWaitMs?: () => number;
 }
 
 /** Files remembered per session; the oldest are forgotten and simply read again. */
 const lastSeenFiles = 200;
 /** Characters of remembered text per session. */
 const lastSeenCharacters = 16_000_000;
+
+/** Milliseconds that an edit asks for problems when the step's wait is over. */
+const minWaitMs = 20;
 
 /** Files changed in the session that a command's before-images cover even where git ignores them; the latest ones. */
 const maxChangedPaths = 500;
@@ -89,6 +96,7 @@ const maxChangedPaths = 500;
 export function createToolCalls(deps: ToolCallDeps): (signal: AbortSignal) => StepScheduler {
   const asking = new Serial();
   return (signal) => {
+    const waitMs = sharedWait(deps);
     const questions = new Map<CallId, Promise<unknown>>();
     let notStored: { readonly error: unknown } | undefined;
     const emit: SchedulerDeps["emit"] = async (event) => {
@@ -114,7 +122,7 @@ export function createToolCalls(deps: ToolCallDeps): (signal: AbortSignal) => St
           return verdict;
         },
         emit,
-        portsFor: (callId) => portsFor(deps, callId, signal),
+        portsFor: (callId) => portsFor(deps, callId, waitMs, signal),
         onBug: (error, callId) => log("error", `Tool call ${callId} failed on a fault in Hermes`, error),
       } satisfies SchedulerDeps,
       signal,
@@ -127,6 +135,18 @@ export function createToolCalls(deps: ToolCallDeps): (signal: AbortSignal) => St
         if (notStored) throw notStored.error;
       },
     };
+  };
+}
+
+/** The wait for problems, one for all edits of a step: it begins with the first that asks. */
+function sharedWait({ clock, diagnosticsWaitMs }: ToolCallDeps): () => number {
+  let until: number | undefined;
+  return () => {
+    const limit = diagnosticsWaitMs?.() ?? 0;
+    if (limit === 0) return 0;
+    until ??= clock.now() + limit;
+    // At least a moment: what is known already is told.
+    return Math.max(minWaitMs, Math.min(limit, until - clock.now()));
   };
 }
 
@@ -204,16 +224,24 @@ async function keepRule(deps: ToolCallDeps, rule: string): Promise<void> {
   }
 }
 
-type Ports = Pick<ToolContext, "report" | "lastSeen" | "saw" | "change" | "remove" | "move" | "observe">;
+type Ports = Pick<
+  ToolContext,
+  "turnId" | "report" | "lastSeen" | "saw" | "change" | "remove" | "move" | "settle" | "observe"
+>;
 
-function portsFor(deps: ToolCallDeps, callId: CallId, signal: AbortSignal): Ports {
+function portsFor(deps: ToolCallDeps, callId: CallId, waitMs: () => number, signal: AbortSignal): Ports {
+  const change: ToolContext["change"] = (wanted) =>
+    deps.fileOrder.run(wanted.uri, () => applyChange(deps, callId, wanted, signal));
+  const lastSeen: ToolContext["lastSeen"] = (uri) => deps.memory.lastSeen.get(uri);
   return {
+    turnId: deps.turnId,
     report: (text) => deps.session.stream({ type: "tool_output_delta", callId, text }),
-    lastSeen: (uri) => deps.memory.lastSeen.get(uri),
+    lastSeen,
     saw: (file) => remember(deps.memory.lastSeen, file),
-    change: (change) => deps.fileOrder.run(change.uri, () => applyChange(deps, callId, change, signal)),
+    change,
     remove: (uri) => removeFile(filesOf(deps, callId), uri, signal),
     move: (from, to) => moveFile(filesOf(deps, callId), from, to, signal),
+    settle: (wanted) => settleEdit({ workspace: deps.workspace, lastSeen, change, waitMs }, wanted, signal),
     observe: async (scope, run) => {
       const { session, store, workspace, turnId } = deps;
       const append = (...bodies: readonly SessionEventBody[]) => session.append(...bodies);
@@ -275,9 +303,34 @@ async function applyChange(
     await failed();
     return { applied: false, current: outcome.current };
   }
+  if (outcome.file?.source === "disk" && text !== null && !sameButForEndings(outcome.file.text, text)) {
+    await recordSaved(deps, callId, { uri, before: text, after: outcome.file.text, encoding });
+  }
   if (outcome.file) remember(memory.lastSeen, outcome.file);
   else memory.lastSeen.delete(uri);
   return { applied: true, version: outcome.file?.version ?? null };
+}
+
+interface SavedText {
+  readonly uri: string;
+  readonly before: string;
+  readonly after: string;
+  readonly encoding: string | undefined;
+}
+
+/** What the editor's saving made of a change, its formatter's work, belongs to the change. */
+async function recordSaved(
+  { session, turnId, store }: ToolCallDeps,
+  callId: CallId,
+  { uri, before, after, encoding }: SavedText,
+): Promise<void> {
+  const blobs = await Promise.all([putText(store, before, encoding), putText(store, after, encoding)]).catch(
+    (error: unknown) => log("warn", "What saving made of a file is not recorded", error),
+  );
+  if (!blobs) return;
+  const counts = countLines(before, after);
+  const change: FileChange = { uri, before: blobs[0], after: blobs[1], ...counts, ...(encoding ? { encoding } : {}) };
+  await session.append({ type: "file_changed", turnId, callId, change });
 }
 
 /**

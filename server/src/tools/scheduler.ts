@@ -28,7 +28,10 @@ export type Verdict = "run" | { readonly denied: string };
 export type SchedulerEvent = Extract<SessionEventBody, { readonly type: "tool_started" | "tool_result" }>;
 
 /** The parts of a `ToolContext` that belong to the session. */
-export type CallPorts = Pick<ToolContext, "report" | "lastSeen" | "saw" | "change" | "remove" | "move" | "observe">;
+export type CallPorts = Pick<
+  ToolContext,
+  "turnId" | "report" | "lastSeen" | "saw" | "change" | "remove" | "move" | "settle" | "observe"
+>;
 
 /** What a scheduler is given. */
 export interface SchedulerDeps {

@@ -7,7 +7,7 @@
 
 import * as z from "zod/mini";
 import en from "zod/v4/locales/en.js";
-import type { CallId, Json, Location, ToolKind, ToolSpec } from "../protocol/types.ts";
+import type { CallId, Json, Location, ToolKind, ToolSpec, TurnId } from "../protocol/types.ts";
 import type { ChangeScope, FileText, MoveOutcome, ResolvedPath, Version, Workspace } from "../workspace/workspace.ts";
 
 /** What a call touches: file URIs, `dir/**` for everything below a folder, or `*` for anything at all. */
@@ -24,9 +24,19 @@ export interface ToolOutput {
   readonly isError?: boolean;
 }
 
+/** An edit after everything that follows it. */
+export interface SettledEdit {
+  /** The whole text that is there now. */
+  readonly text: string;
+  readonly formatted: boolean;
+  /** What the editor says of this text, in words; absent where it is not asked. */
+  readonly problems?: string;
+}
+
 /** What a running call may use. */
 export interface ToolContext {
   readonly callId: CallId;
+  readonly turnId: TurnId;
   readonly workspace: Workspace;
   readonly signal: AbortSignal;
   /** Shows output while the call runs. */
@@ -54,6 +64,12 @@ export interface ToolContext {
   readonly remove: (uri: string) => Promise<boolean>;
   /** Moves a file or link, stored and recorded alike, as `Workspace.moveFile` does; what was seen of it goes along. */
   readonly move: (from: string, to: string) => Promise<MoveOutcome>;
+  /**
+   * What follows a change that was applied: formats it, where the user formats on save, and asks for its problems. Never
+   * rejects. Absent where nobody is there to ask.
+   */
+  readonly settle?: (change: Parameters<ToolContext["change"]>[0]) => Promise<SettledEdit>;
+  /**
   /**
    * Runs what changes files without telling (a command): their bytes are stored before, and what has changed is recorded
    * as this call's after, also when it fails. Throws `ToolError`, without running it, when bytes cannot be stored.

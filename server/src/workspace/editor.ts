@@ -9,9 +9,11 @@
 import { createHash } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
+import { LRUCache } from "lru-cache";
 import { ToolError } from "../base/errors.ts";
 import type { FileChange } from "../protocol/types.ts";
-import { fromLf, lineStyleOf, sameButForEndings } from "../text/lineEndings.ts";
+import { formattingWithin } from "../text/formatting.ts";
+import { fromLf, lineStyleOf, sameButForEndings, toLf, withoutBom } from "../text/lineEndings.ts";
 import { type DocumentEdit, toDocumentEdits } from "./documentEdits.ts";
 import { matchesGlob } from "./ignore.ts";
 import { createQueues } from "./queues.ts";
@@ -20,6 +22,7 @@ import type {
   FileText,
   FoundChanges,
   MoveOutcome,
+  Problem,
   SearchHit,
   SearchOutcome,
   SearchQuery,
@@ -55,6 +58,24 @@ export interface EditorPort {
   readonly renameFile?: (from: string, to: string) => Promise<boolean>;
   /** Numbers saves of any document from 1: the number of the latest, of all or of one document; 0 when there was none. */
   readonly lastSave?: (uri?: string) => number;
+  /**
+   * What format on save would make of the file with this text, without changing it; `undefined` when nothing formats it,
+   * it has another text, or that is not known in time. `whole` is false where only changed lines are to be formatted.
+   */
+  readonly formatAside?: (uri: string, text: string, signal: AbortSignal) => Promise<Formatting | undefined>;
+  /** The problems of the document with exactly this text; `undefined` when they are not known within `waitMs`. */
+  readonly problems?: (
+    uri: string,
+    text: string,
+    waitMs: number,
+    signal: AbortSignal,
+  ) => Promise<readonly Problem[] | undefined>;
+}
+
+/** A formatted text. */
+export interface Formatting {
+  readonly text: string;
+  readonly whole: boolean;
 }
 
 /** How often a swap looks again after the editor refused an edit, before it gives up as stale. */
@@ -62,11 +83,15 @@ const maxLooks = 3;
 /** Milliseconds to wait for the editor to tell of an edit that it has just applied. */
 const newsMs = 1_000;
 const pollMs = 5;
+/** Saved files that are known to be formatted; the latest ones. */
+const maxSavedVersions = 200;
 
 /** Makes the workspace. Whatever is not about open documents is the business of `base`. */
 export function createEditorWorkspace(base: Workspace & TextSearch, port: EditorPort): Workspace {
   const swaps = createQueues();
   const { moveFile: baseMove } = base;
+  /** Files as they were saved after an edit: saving has formatted them. */
+  const savedVersions = new LRUCache<string, Version>({ max: maxSavedVersions });
 
   /** The file as it is in the editor; `undefined` when it is not open there. */
   async function readOpen(uri: string, signal: AbortSignal): Promise<OpenFile | undefined> {
@@ -112,7 +137,10 @@ export function createEditorWorkspace(base: Workspace & TextSearch, port: Editor
     if (isOurs && before.file.source === "disk" && (await port.save(uri, edited.version))) {
       // Saving may format: what is there then is the outcome of this edit.
       const saved = await currentOf(uri, neverAborted);
-      if (saved) return saved;
+      if (saved) {
+        savedVersions.set(uri, saved.version);
+        return saved;
+      }
     }
     // If the user has typed since, that is a later version, for the next swap to find.
     return toFileText(uri, inStyleOf(text, before.document.text), undefined);
@@ -193,6 +221,9 @@ export function createEditorWorkspace(base: Workspace & TextSearch, port: Editor
       return swaps.run(uri, () => swapOpen(uri, { version, text, ...(options ? { options } : {}) }, signal));
     },
     ...(base.encodingOf && { encodingOf: base.encodingOf }),
+    formatted: async (file, before, signal) =>
+      savedVersions.get(file.uri) === file.version ? null : formattedBy(port, file, before, signal),
+    problems: async (file, waitMs, signal) => port.problems?.(file.uri, withoutBom(file.text), waitMs, signal),
     setMode: async (path, mode, signal) => base.setMode?.(path, mode, signal),
     ...bytesOf(base, isDirty),
     ...foldersOf(base),
@@ -202,6 +233,19 @@ export function createEditorWorkspace(base: Workspace & TextSearch, port: Editor
     search,
     run: (options, signal) => base.run(options, signal),
   };
+}
+
+async function formattedBy(
+  port: EditorPort,
+  file: FileText,
+  before: string | null,
+  signal: AbortSignal,
+): Promise<string | null> {
+  const formatting = await port.formatAside?.(file.uri, withoutBom(file.text), signal);
+  if (!formatting) return null;
+  const isWhole = before === null || (formatting.whole && file.source === "disk");
+  const text = isWhole ? formatting.text : formattingWithin(withoutBom(before), withoutBom(file.text), formatting.text);
+  return sameButForEndings(text, file.text) ? null : fromLf(toLf(text), lineStyleOf(file.text));
 }
 
 /** Bytes are the disk's business, but never under unsaved text. */

@@ -99,6 +99,14 @@ export interface SearchOutcome {
   readonly truncated: boolean;
 }
 
+/** What the editor says is wrong with a file. */
+export interface Problem {
+  readonly severity: "error" | "warning";
+  /** Counts from 1. */
+  readonly line: number;
+  readonly message: string;
+}
+
 /** A command to run in the workspace's root. */
 export interface RunOptions {
   readonly command: string;
@@ -203,6 +211,17 @@ export interface Workspace {
     signal: AbortSignal,
     options?: SwapOptions,
   ): Promise<SwapOutcome>;
+  /**
+   * What the editor's formatter makes of a file, where the user formats on save; `null` when nothing is to be changed or
+   * it is not known in time. Nothing is written. `before` is the text before the agent's change: of unsaved text only the
+   * lines that differ from it are formatted. Absent where there is no editor.
+   */
+  formatted?(file: FileText, before: string | null, signal: AbortSignal): Promise<string | null>;
+  /**
+   * The errors and warnings of exactly this text, waiting for them at most `waitMs`; `undefined` when they are not known
+   * yet. Absent where there is no editor.
+   */
+  problems?(file: FileText, waitMs: number, signal: AbortSignal): Promise<readonly Problem[] | undefined>;
   /**
    * Gives an existing file its Unix permission bits back. Throws `ToolError` when the disk refuses. Absent where files
    * have no such bits.

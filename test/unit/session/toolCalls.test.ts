@@ -3,7 +3,7 @@ import { expect, test } from "vitest";
 import type { BlobId, CallId, SessionEventBody, SessionId, TurnId } from "../../../server/src/protocol/types.ts";
 import { createToolCalls } from "../../../server/src/session/toolCalls.ts";
 import { createMemoryStore } from "../../../server/src/storage/memory.ts";
-import { writeTool } from "../../../server/src/tools/builtin/write.ts";
+import { createWriteTool } from "../../../server/src/tools/builtin/write.ts";
 import { parseRule } from "../../../server/src/tools/permission.ts";
 import { createRegistry } from "../../../server/src/tools/registry.ts";
 import { createQueues } from "../../../server/src/workspace/queues.ts";
@@ -41,7 +41,7 @@ async function write(fail?: "putBlob" | "file_changed" | "swap") {
     turnId: "t1" as TurnId,
     memory: { lastSeen: new Map(), rules: [] },
     fileOrder: createQueues(),
-    registry: createRegistry([writeTool]),
+    registry: createRegistry([createWriteTool()]),
     workspace,
     permissions: { rules: () => [parseRule("*", "allow")], add: async () => undefined },
     trusted: () => true,

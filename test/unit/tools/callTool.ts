@@ -5,7 +5,7 @@
  * session, so a test reads first where a person's session would have.
  */
 import { ToolError } from "../../../server/src/base/errors.ts";
-import type { CallId, Json } from "../../../server/src/protocol/types.ts";
+import type { CallId, Json, TurnId } from "../../../server/src/protocol/types.ts";
 import { createBuiltinTools } from "../../../server/src/tools/builtin/builtinTools.ts";
 import { createRegistry } from "../../../server/src/tools/registry.ts";
 import type { ParsedCall, ToolContext } from "../../../server/src/tools/tool.ts";
@@ -16,6 +16,8 @@ import type { FileText, Workspace } from "../../../server/src/workspace/workspac
 export interface ToolSession {
   readonly call: (name: string, input: Json) => Promise<string>;
   readonly parse: (name: string, input: Json) => ParsedCall;
+  /** The calls that follow belong to the next turn. */
+  readonly startTurn: () => void;
   /** Everything that running calls have shown so far. */
   readonly reported: () => string;
   readonly seen: (uri: string) => FileText | undefined;
@@ -26,9 +28,13 @@ export function createToolSession(workspace: Workspace, now: () => number = () =
   const registry = createRegistry(createBuiltinTools({ clock: { now } }));
   const seen = new Map<string, FileText>();
   let reported = "";
+  let turn = 1;
   const { signal } = new AbortController();
   const context: ToolContext = {
     callId: "call-1" as CallId,
+    get turnId() {
+      return `turn-${turn}` as TurnId;
+    },
     workspace,
     signal,
     report: (text) => {
@@ -58,6 +64,9 @@ export function createToolSession(workspace: Workspace, now: () => number = () =
   };
   return {
     parse,
+    startTurn: () => {
+      turn += 1;
+    },
     call: async (name, input) => {
       try {
         const output = await parse(name, input).run(context);

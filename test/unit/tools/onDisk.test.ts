@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { systemClock } from "../../../server/src/base/async.ts";
-import type { CallId } from "../../../server/src/protocol/types.ts";
+import type { CallId, TurnId } from "../../../server/src/protocol/types.ts";
 import { createBuiltinTools } from "../../../server/src/tools/builtin/builtinTools.ts";
 import { createRegistry } from "../../../server/src/tools/registry.ts";
 import { createScheduler } from "../../../server/src/tools/scheduler.ts";
@@ -122,6 +122,7 @@ describe("edit and write", () => {
         decide: async () => "run",
         emit: async () => undefined,
         portsFor: () => ({
+          turnId: "turn-1" as TurnId,
           report: () => undefined,
           lastSeen: () => undefined,
           saw: () => undefined,

@@ -5,7 +5,7 @@
 import { describe, expect, test } from "vitest";
 import { type Deferred, deferred } from "../../../server/src/base/async.ts";
 import { ToolError } from "../../../server/src/base/errors.ts";
-import type { CallId, ToolCallPart } from "../../../server/src/protocol/types.ts";
+import type { CallId, ToolCallPart, TurnId } from "../../../server/src/protocol/types.ts";
 import { conflicts } from "../../../server/src/tools/access.ts";
 import { createRegistry } from "../../../server/src/tools/registry.ts";
 import {
@@ -68,6 +68,7 @@ function setUp(scripts: readonly Partial<Scripted>[], overrides: Partial<Schedul
       decide: async () => "run",
       emit: async (event) => void events.push(event),
       portsFor: () => ({
+        turnId: "turn-1" as TurnId,
         report: () => undefined,
         lastSeen: () => undefined,
         saw: () => undefined,

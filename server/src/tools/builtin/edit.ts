@@ -11,9 +11,9 @@ import { isAbort, ToolError } from "../../base/errors.ts";
 import { diffTexts } from "../../text/diff.ts";
 import { toLf } from "../../text/lineEndings.ts";
 import { matchEdit } from "../../text/matchEdit.ts";
-import type { FileText, ResolvedPath } from "../../workspace/workspace.ts";
+import type { FileText, ResolvedPath, Version } from "../../workspace/workspace.ts";
 import { defineTool, type Tool, type ToolContext, type ToolOutput } from "../tool.ts";
-import { clip, splitTextLines, unsavedNote } from "./text.ts";
+import { clip, settledNote, splitTextLines, unsavedNote } from "./text.ts";
 
 /** How often an edit is tried again when the file changes under it. */
 const maxTries = 4;
@@ -31,9 +31,20 @@ const schema = z.object({
 
 type EditInput = z.output<typeof schema>;
 
-/** Makes the tool. Each remembers the edits that failed, to say so when the same one comes again. */
+/** An edit that failed: on which text, and what was answered. */
+interface FailedEdit {
+  readonly version: Version;
+  readonly isStale: boolean;
+  readonly message: string;
+  /** The current text nearest to what was meant, where the message does not have it. */
+  readonly place: string;
+}
+
+type FailedEdits = LRUCache<string, FailedEdit>;
+
+/** Makes the tool. Each remembers the edits that failed in a turn, so that the same one is not looked for again. */
 export function createEditTool(): Tool {
-  const failed = new LRUCache<string, true>({ max: 200 });
+  const failed: FailedEdits = new LRUCache({ max: 200 });
   return defineTool({
     name: "edit",
     kind: "edit",
@@ -46,14 +57,16 @@ export function createEditTool(): Tool {
   });
 }
 
-async function run(input: EditInput, context: ToolContext, failed: LRUCache<string, true>): Promise<ToolOutput> {
+async function run(input: EditInput, context: ToolContext, failed: FailedEdits): Promise<ToolOutput> {
   const resolved = await context.workspace.resolve(input.path);
   let file = await readForEdit(resolved, context);
   for (let tries = 1; tries <= maxTries; tries++) {
-    const text = replace(input, resolved.path, file, context.lastSeen(resolved.uri), failed);
+    const text = replace(input, resolved.path, file, context, failed);
     const outcome = await context.change({ uri: resolved.uri, before: file, text });
     if (outcome.applied) {
-      return { text: describeResult(resolved.path, file.text, text) + unsavedNote(file.source) };
+      const settled = await context.settle?.({ uri: resolved.uri, before: file, text });
+      const described = describeResult(resolved.path, file.text, settled?.text ?? text);
+      return { text: described + unsavedNote(file.source) + settledNote(settled) };
     }
     if (!outcome.current)
       throw new ToolError(`${resolved.path} was deleted while it was being edited. Nothing was changed.`);
@@ -81,23 +94,33 @@ function replace(
   input: EditInput,
   path: string,
   file: FileText,
-  seen: FileText | undefined,
-  failed: LRUCache<string, true>,
+  { turnId, lastSeen }: Pick<ToolContext, "turnId" | "lastSeen">,
+  failed: FailedEdits,
 ): string {
-  const match = matchEdit(file.text, input.old, input.new, { all: input.all ?? false });
+  const seen = lastSeen(file.uri);
   const isStale = seen !== undefined && seen.version !== file.version;
+  const key = JSON.stringify([turnId, file.uri, input.old, input.new, input.all ?? false]);
+  const known = failed.get(key);
+  if (known && known.version === file.version && known.isStale === isStale) throw failedAgain(known);
+  const match = matchEdit(file.text, input.old, input.new, { all: input.all ?? false });
   if (match.ok && (match.rung === "exact" || !isStale)) return match.text;
-  const key = JSON.stringify([file.uri, file.version, input.old, input.new]);
-  const again = failed.has(key) ? "This is the same edit that has already failed, on the same text. " : "";
-  failed.set(key, true);
-  if (match.ok) {
-    throw new ToolError(
-      `${path} has changed since you read it and "old" is no longer there exactly. Nothing was changed. ` +
-        "Read it again, then edit.",
-    );
-  }
-  const changed = isStale ? ` ${path} has changed since you read it.` : "";
-  throw new ToolError(`${again}${describeMiss(path, input, match)}${changed}`);
+  const message = match.ok
+    ? `${path} has changed since you read it and "old" is no longer there exactly. Nothing was changed. ` +
+      "Read it again, then edit."
+    : describeMiss(path, input, match) + (isStale ? ` ${path} has changed since you read it.` : "");
+  const failure = { version: file.version, isStale, message, place: placeOf(match, file.text) };
+  failed.set(key, failure);
+  throw known ? failedAgain(failure) : new ToolError(message);
+}
+
+function failedAgain({ message, place }: FailedEdit): ToolError {
+  const again = "This is the same edit that has already failed in this turn. Do not try it again.";
+  return new ToolError(`${again} ${message}${place}`);
+}
+
+function placeOf(match: ReturnType<typeof matchEdit>, text: string): string {
+  if (match.ok || match.reason === "no_change" || match.nearest) return "";
+  return showPlace(text, match.lines?.[0] ?? 1);
 }
 
 function describeMiss(
@@ -125,6 +148,16 @@ function describeMiss(
       );
     }
   }
+}
+
+/** The current text around a line, to copy from. */
+function showPlace(text: string, line: number): string {
+  const lines = splitTextLines(toLf(text));
+  if (lines.length === 0) return "";
+  const from = Math.max(0, line - 1 - contextLines);
+  const shown = lines.slice(from, from + shownLines).map((shownLine) => clip(shownLine, 400));
+  const upTo = from + shown.length;
+  return `\nLines ${from + 1}-${upTo} there are:\n${shown.join("\n")}\n[end of line ${upTo}]`;
 }
 
 function describeResult(path: string, before: string, after: string): string {

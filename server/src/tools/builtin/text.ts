@@ -4,6 +4,7 @@
  * Not here: line endings and diffs (the workspace). Easily got wrong: a text that ends in a newline has no empty last
  * line, as people and editors count.
  */
+import type { SettledEdit } from "../tool.ts";
 
 /** The lines of a text with `\n` endings, without them. An empty text has none. */
 export function splitTextLines(text: string): string[] {
@@ -59,6 +60,12 @@ export function oneLine(text: string, limit: number): string {
   const line = text.trim().split("\n", 1)[0] ?? "";
   const short = line.length > limit ? line.slice(0, limit - 1) : line;
   return short.length < text.trim().length ? `${short.trimEnd()}…` : short;
+}
+
+/** What to add to the result of a change about its formatting and its problems. */
+export function settledNote(settled: SettledEdit | undefined): string {
+  const formatted = settled?.formatted ? " The file was formatted as the editor does on save." : "";
+  return `${formatted}${settled?.problems ? `\n${settled.problems}` : ""}`;
 }
 
 /** What to add to the result of a change when the file is open with unsaved text, as a sentence after a space. */

@@ -63,10 +63,41 @@ describe("edit", () => {
         'function g() {\n  return 2;\n}\n[end of the closest lines; copy "old" from them]',
     );
     expect(await call("edit", edit)).toBe(
-      first.replace("error: ", "error: This is the same edit that has already failed, on the same text. "),
+      first.replace(
+        "error: ",
+        "error: This is the same edit that has already failed in this turn. Do not try it again. ",
+      ),
     );
     workspace.set("a.ts", source.replace("return 2;", "return 42;"));
     expect(await call("edit", edit)).toMatch(/^Edited a.ts/);
+  });
+
+  test("shows the current text when an edit that is not unique comes again, and starts afresh in a new turn", async () => {
+    const { call, startTurn } = check({ "a.ts": source });
+    const edit = { path: "a.ts", old: "  return", new: "  yield" };
+    const first = await call("edit", edit);
+    expect(first).not.toContain("end of line");
+    const again = await call("edit", edit);
+    expect(again).toMatch(/^error: This is the same edit that has already failed in this turn\. Do not try it again\./);
+    expect(again).toMatch(/Lines 2-\d+ there are:\n[\s\S]*return[\s\S]*\[end of line \d+\]$/);
+    startTurn();
+    expect(await call("edit", edit)).toBe(first);
+  });
+
+  test("says so when a write that was refused comes again, and shows only what may be seen", async () => {
+    const { call, read, workspace, startTurn } = check({ "a.ts": "one\n" });
+    const write = { path: "a.ts", text: "mine\n" };
+    const unread = await call("write", write);
+    const again = await call("write", write);
+    expect(again).toMatch(/^error: This is the same write that was already refused in this turn/);
+    expect(again).not.toContain("one");
+    startTurn();
+    expect(await call("write", write)).toBe(unread);
+    await read("a.ts");
+    workspace.set("a.ts", "two\n");
+    expect(await call("write", { ...write, text: "other\n" })).not.toContain("two");
+    expect(await call("write", { ...write, text: "other\n" })).toContain("It begins now:\ntwo\n");
+    expect(workspace.text("a.ts")).toBe("two\n");
   });
 
   test("refuses an empty old text in a file with text, and an edit that changes nothing", async () => {
