@@ -11,6 +11,8 @@ import { RequestError } from "../base/errors.ts";
 import { log } from "../base/trace.ts";
 import type { BlobId, PendingFile, PendingHunk, SessionEvent, TurnId } from "../protocol/types.ts";
 import type { SessionStore } from "../storage/store.ts";
+import { isNotebookPath } from "../text/notebook.ts";
+import { shownText } from "../text/notebookJson.ts";
 import {
   agentChanged,
   type HunkLines,
@@ -252,7 +254,8 @@ export class EditLedger {
     undone: ReadonlySet<TurnId>,
   ): Promise<FileState> {
     const known = state?.kind === "bytes" && state.shadow === state.text ? undefined : state;
-    const [before, after] = await Promise.all([this.#load(change.before, known), this.#load(change.after)]);
+    const { uri } = change;
+    const [before, after] = await Promise.all([this.#load(uri, change.before, known), this.#load(uri, change.after)]);
     if (known?.kind === "bytes" || before === undefined || after === undefined) {
       const whole = known ? wholeOf(known) : { shadow: change.before, by: [] };
       return { kind: "bytes", shadow: whole.shadow, text: change.after, by: [...new Set([...whole.by, turnId])] };
@@ -270,9 +273,9 @@ export class EditLedger {
     undone: ReadonlySet<TurnId>,
   ): Promise<FileState> {
     const [before, text, shadow] = await Promise.all([
-      this.#load(review.before, state),
-      this.#load(review.text),
-      this.#load(review.shadow),
+      this.#load(review.uri, review.before, state),
+      this.#load(review.uri, review.text),
+      this.#load(review.uri, review.shadow),
     ]);
     const by = state ? wholeOf(state).by : [];
     if (before === undefined || text === undefined || shadow === undefined) {
@@ -288,13 +291,19 @@ export class EditLedger {
   }
 
   /** `undefined` when it is not text, or lost. */
-  async #load(id: BlobId | null, known?: FileState): Promise<{ readonly text: string | null } | undefined> {
+  async #load(
+    uri: string,
+    id: BlobId | null,
+    known?: FileState,
+  ): Promise<{ readonly text: string | null } | undefined> {
     if (id === null) return { text: null };
     const { text } = known?.kind === "text" ? known.pending : { text: null };
     if (text !== null && blobIdOf(text) === id) return { text };
     try {
       const text = textOf(await this.#store.getBlob(id));
-      return text === undefined ? undefined : { text };
+      if (text === undefined) return undefined;
+      // What a command did to a notebook is known by the file's bytes.
+      return { text: isNotebookPath(uri) ? shownText(text) : text };
     } catch (error) {
       if (!(error instanceof RequestError)) throw error;
       log("warn", `A text that was changed cannot be read any more, so its hunks are not told apart: ${error.message}`);

@@ -222,10 +222,11 @@ function portsFor(deps: ToolCallDeps, callId: CallId, signal: AbortSignal): Port
 async function applyChange(
   deps: ToolCallDeps,
   callId: CallId,
-  { uri, before, text }: Parameters<ToolContext["change"]>[0],
+  { uri, before, text: given }: Parameters<ToolContext["change"]>[0],
   signal: AbortSignal,
 ): ReturnType<ToolContext["change"]> {
   const { session, turnId, workspace, store, memory } = deps;
+  const text = given === null ? null : ((await workspace.normalText?.(uri, given, signal)) ?? given);
   const [beforeBlob, afterBlob] = await Promise.all([putText(store, before?.text ?? null), putText(store, text)]);
   const counts = countLines(before?.text ?? null, text);
   const change: FileChange = {

@@ -271,8 +271,8 @@ function refuseDeletion(uri: string): ToolError {
   );
 }
 
-/** As ripgrep sorts: by the steps of the path. Hits of one file stay in order. */
-function inPathOrder(hits: readonly SearchHit[]): SearchHit[] {
+/** Hits as ripgrep sorts them: by the steps of the path. Those of one file stay in order. */
+export function inPathOrder(hits: readonly SearchHit[]): SearchHit[] {
   const keyed = hits.map((hit) => ({ hit, key: hit.path.replaceAll("/", "\0") }));
   return keyed.sort((a, b) => (a.key < b.key ? -1 : a.key > b.key ? 1 : 0)).map(({ hit }) => hit);
 }
