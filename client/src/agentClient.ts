@@ -17,11 +17,17 @@ import type { NotificationType, RequestParam, RequestType } from "vscode-jsonrpc
 import type { CloseHandlerResult, LanguageClient } from "vscode-languageclient/node";
 import {
   didGrantTrust,
+  type EditNotebookParams,
+  type EditNotebookResult,
+  editNotebook,
   type InitializationOptions,
   type ListModelsResult,
   modelsChanged,
   type PermissionResult,
+  type ReadNotebookParams,
+  type ReadNotebookResult,
   type ReviewChangedParams,
+  readNotebook,
   requestPermission,
   revealSession,
   reviewChanged,
@@ -50,6 +56,8 @@ export interface AgentClientDeps {
   readonly decideRestart: () => RestartDecision;
   readonly requestPermission: (request: PermissionRequest, token: CancellationToken) => Promise<PermissionResult>;
   readonly saveDocument: (params: SaveDocumentParams) => Promise<SaveDocumentResult>;
+  readonly readNotebook: (params: ReadNotebookParams) => Promise<ReadNotebookResult>;
+  readonly editNotebook: (params: EditNotebookParams) => Promise<EditNotebookResult>;
 }
 
 /** The connection to the host. Dispose it to end the host. */
@@ -181,6 +189,7 @@ export class AgentClient implements Disposable {
           settings: JSON.parse(JSON.stringify(workspace.getConfiguration("hermes"))),
           trusted: workspace.isTrusted,
           exclude: excludedGlobs(),
+          notebooks: true,
           ripgrepPath: env.appRoot,
         }),
         errorHandler: {
@@ -202,6 +211,8 @@ export class AgentClient implements Disposable {
     client.onNotification(revealSession, ({ sessionId }) => this.#reveals.fire(sessionId));
     client.onRequest(requestPermission, this.#deps.requestPermission);
     client.onRequest(saveDocument, this.#deps.saveDocument);
+    client.onRequest(readNotebook, this.#deps.readNotebook);
+    client.onRequest(editNotebook, this.#deps.editNotebook);
     return client;
   }
 

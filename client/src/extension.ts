@@ -5,7 +5,7 @@
  * `activate` returns is the extension's API, which tests use.
  */
 import { commands, type ExtensionContext, Uri, window, workspace } from "vscode";
-import { loadSession } from "../../server/src/protocol/methods.ts";
+import { loadSession, notebookChanged } from "../../server/src/protocol/methods.ts";
 import type { FromPanel } from "../../server/src/protocol/panel.ts";
 import type { SessionId } from "../../server/src/protocol/types.ts";
 import { AgentClient } from "./agentClient.ts";
@@ -27,6 +27,8 @@ import {
   shadowScheme,
 } from "./edits.ts";
 import { LivePreview } from "./livePreview.ts";
+import { editNotebook, readNotebook, watchNotebooks } from "./notebooks.ts";
+import { NotebookTexts, notebookScheme } from "./notebookTexts.ts";
 import { References } from "./references.ts";
 import { createRestartPolicy } from "./restartPolicy.ts";
 import { Review } from "./review.ts";
@@ -69,6 +71,8 @@ export function activate(context: ExtensionContext): HermesApi {
       decideRestart: createRestartPolicy(Date.now),
       requestPermission: (request, token) => approvals.ask(request, token),
       saveDocument: saveIfCurrent,
+      readNotebook,
+      editNotebook,
     }),
   );
   const preview = keep(new LivePreview());
@@ -79,6 +83,7 @@ export function activate(context: ExtensionContext): HermesApi {
       marks.refresh();
       decorations.refresh();
       shadows.refresh();
+      notebookTexts.refresh();
       showPending();
       void context.workspaceState.update(reviewedMemory, review.sessions.slice(-reviewedLimit));
     },
@@ -87,6 +92,7 @@ export function activate(context: ExtensionContext): HermesApi {
   const marks = keep(new ReviewMarks(review));
   const decorations = keep(new ReviewDecorations(review));
   const shadows = keep(new ShadowTexts(agent, review));
+  const notebookTexts = keep(new NotebookTexts(agent));
   const conversation = new Conversation({
     agent,
     post: (message) => {
@@ -140,6 +146,13 @@ export function activate(context: ExtensionContext): HermesApi {
   keep(window.registerWebviewViewProvider(viewId, view));
   keep(workspace.registerTextDocumentContentProvider(beforeScheme, createBeforeTexts(agent)));
   keep(workspace.registerTextDocumentContentProvider(shadowScheme, shadows));
+  keep(workspace.registerTextDocumentContentProvider(notebookScheme, notebookTexts));
+  keep(
+    watchNotebooks((uri) => {
+      notebookTexts.refresh();
+      if (agent.status.state === "running") void agent.notify(notebookChanged, { uri });
+    }),
+  );
   keep(agent.onDidChangeReview((params) => review.take(params)));
   keep(agent.onDidUpdate(({ sessionId, updates }) => conversation.update(sessionId, updates)));
   keep(agent.onDidChangeModels((list) => conversation.showModels(list)));

@@ -15,6 +15,7 @@ import type {
   LoadSessionResult,
   NewSessionParams,
   NewSessionResult,
+  NotebookTextResult,
   PromptParams,
   PromptResult,
   ReadBlobResult,
@@ -270,6 +271,13 @@ export class AgentHost {
       if (text !== undefined) return { text };
     }
     return { text: new TextDecoder("utf-8", { ignoreBOM: true }).decode(await this.#deps.store.getBlob(blob)) };
+  }
+
+  /** Reads a notebook as the agent sees it: its cells as text. Throws `ToolError` when it cannot be read. */
+  async notebookText(uri: string, signal: AbortSignal): Promise<NotebookTextResult> {
+    const { workspace } = this.#deps;
+    const { text } = await workspace.read((await workspace.resolve(uri)).uri, signal);
+    return { text };
   }
 
   /** Ends every turn, waits for what is being stored, and closes the store. */

@@ -1,5 +1,5 @@
 /**
- * The editor's open documents as `workspace/editor.ts` needs them, over an LSP connection.
+ * The editor's open documents and notebooks as the workspace needs them, over an LSP connection.
  *
  * Not here: what counts as a clean or stale buffer. Easily got wrong: editors write the same file's URI in several ways
  * (`file:///c%3A/x`), so documents are found by path, and edits are sent with the editor's own URI.
@@ -7,8 +7,9 @@
 import { fileURLToPath } from "node:url";
 import type { Connection, TextDocuments } from "vscode-languageserver";
 import type { TextDocument } from "vscode-languageserver-textdocument";
-import { saveDocument } from "../protocol/methods.ts";
+import { editNotebook, readNotebook, saveDocument } from "../protocol/methods.ts";
 import type { EditorPort } from "../workspace/editor.ts";
+import type { NotebookPort } from "../workspace/openNotebooks.ts";
 
 /** Makes the port. Requests are sent only while the connection lives; afterwards they reject. */
 export function createEditorPort(connection: Connection, documents: TextDocuments<TextDocument>): EditorPort {
@@ -44,6 +45,15 @@ export function createEditorPort(connection: Connection, documents: TextDocument
       return saved;
     },
     lastSave: (uri) => (uri === undefined ? saves : (lastSaves.get(tryPath(uri)) ?? 0)),
+  };
+}
+
+/** Makes the port to the editor's notebooks. Requests are sent only while the connection lives; afterwards they reject. */
+export function createNotebookPort(connection: Connection): NotebookPort {
+  return {
+    unsaved: async (uri) => (await connection.sendRequest(readNotebook, { uri })).notebook ?? undefined,
+    edit: async (uri, version, text) =>
+      (await connection.sendRequest(editNotebook, { uri, version, text })).notebook ?? undefined,
   };
 }
 

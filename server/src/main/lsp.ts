@@ -27,7 +27,7 @@ import { keyVariables, processEnvironment, readConfig } from "../config.ts";
 import * as methods from "../protocol/methods.ts";
 import type { ApprovalChoice, Json, PermissionRequest } from "../protocol/types.ts";
 import { codeActionKinds, codeActionsFor } from "./codeActions.ts";
-import { createEditorPort } from "./editorPort.ts";
+import { createEditorPort, createNotebookPort } from "./editorPort.ts";
 import { createLocalHost, type LocalHost } from "./local.ts";
 import { createCoalescer } from "./updates.ts";
 import { version } from "./version.ts";
@@ -101,6 +101,7 @@ async function createHost(root: string | undefined): Promise<LocalHost> {
     },
     onModelsChanged: (list) => sent(connection.sendNotification(methods.modelsChanged, list)),
     editor: createEditorPort(connection, documents),
+    ...(options.notebooks ? { notebooks: createNotebookPort(connection) } : {}),
     exclude: options.exclude ?? [],
     ...(options.ripgrepPath === undefined ? {} : { ripgrepPath: options.ripgrepPath }),
   });
@@ -178,6 +179,9 @@ connection.onRequest(methods.reviewSession, (params, token) =>
   serve(token, ({ host }, signal) => host.review(params, signal)),
 );
 connection.onRequest(methods.readBlob, (params, token) => serve(token, ({ host }) => host.readBlob(params.blob)));
+connection.onRequest(methods.notebookText, ({ uri }, token) =>
+  serve(token, ({ host }, signal) => host.notebookText(uri, signal)),
+);
 connection.onRequest(methods.listModels, (_, token) => serve(token, ({ models }) => models.list()));
 connection.onRequest(methods.selectModel, (params, token) =>
   serve(token, async ({ models }) => {
@@ -200,6 +204,7 @@ connection.onNotification(methods.didGrantTrust, () => {
 
 documents.onDidChangeContent(({ document }) => noteChanges([document.uri]));
 documents.onDidClose(({ document }) => noteChanges([document.uri]));
+connection.onNotification(methods.notebookChanged, ({ uri }) => noteChanges([uri]));
 connection.onDidChangeWatchedFiles(({ changes }) => noteChanges(changes.map(({ uri }) => uri)));
 
 function noteChanges(uris: readonly string[]): void {
