@@ -148,9 +148,9 @@ export function activate(context: ExtensionContext): HermesApi {
   keep(workspace.registerTextDocumentContentProvider(shadowScheme, shadows));
   keep(workspace.registerTextDocumentContentProvider(notebookScheme, notebookTexts));
   keep(
-    watchNotebooks((uri) => {
+    watchNotebooks((change) => {
       notebookTexts.refresh();
-      if (agent.status.state === "running") void agent.notify(notebookChanged, { uri });
+      if (agent.status.state === "running") void agent.notify(notebookChanged, change);
     }),
   );
   keep(agent.onDidChangeReview((params) => review.take(params)));

@@ -22,6 +22,7 @@ import {
 import type {
   EditNotebookParams,
   EditNotebookResult,
+  NotebookChangedParams,
   ReadNotebookParams,
   ReadNotebookResult,
 } from "../../server/src/protocol/methods.ts";
@@ -49,21 +50,21 @@ export async function editNotebook({ uri, version, text }: EditNotebookParams): 
   return { notebook: applied ? await serialize(notebook) : null };
 }
 
-/** Tells of notebooks that were changed, saved or closed, by address. */
-export function watchNotebooks(tell: (uri: string) => void): Disposable {
+/** Tells of notebooks that were changed or closed, and at once of those that were saved. */
+export function watchNotebooks(tell: (change: NotebookChangedParams) => void): Disposable {
   const timers = new Map<string, NodeJS.Timeout>();
   const soon = ({ uri }: NotebookDocument) => {
     const key = uri.toString();
     clearTimeout(timers.get(key));
     const run = () => {
       timers.delete(key);
-      tell(key);
+      tell({ uri: key });
     };
     timers.set(key, setTimeout(run, gatherMs));
   };
   const subscriptions = [
     workspace.onDidChangeNotebookDocument(({ notebook }) => soon(notebook)),
-    workspace.onDidSaveNotebookDocument(soon),
+    workspace.onDidSaveNotebookDocument(({ uri }) => tell({ uri: uri.toString(), saved: true })),
     workspace.onDidCloseNotebookDocument(soon),
   ];
   return {

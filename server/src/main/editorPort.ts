@@ -11,19 +11,27 @@ import { editNotebook, readNotebook, saveDocument } from "../protocol/methods.ts
 import type { EditorPort } from "../workspace/editor.ts";
 import type { NotebookPort } from "../workspace/openNotebooks.ts";
 
+/** The port, to be told of what LSP does not tell. */
+export interface LocalEditorPort extends EditorPort {
+  /** A file was saved in the editor that is no text document there. */
+  readonly noteSave: (uri: string) => void;
+}
+
 /** Makes the port. Requests are sent only while the connection lives; afterwards they reject. */
-export function createEditorPort(connection: Connection, documents: TextDocuments<TextDocument>): EditorPort {
+export function createEditorPort(connection: Connection, documents: TextDocuments<TextDocument>): LocalEditorPort {
   const find = (uri: string): TextDocument | undefined => {
     const path = tryPath(uri);
     return documents.get(uri) ?? documents.all().find((document) => tryPath(document.uri) === path);
   };
   const lastSaves = new Map<string | undefined, number>();
   let saves = 0;
-  documents.onDidSave(({ document }) => {
+  const noteSave = (uri: string) => {
     saves += 1;
-    lastSaves.set(tryPath(document.uri), saves);
-  });
+    lastSaves.set(tryPath(uri), saves);
+  };
+  documents.onDidSave(({ document }) => noteSave(document.uri));
   return {
+    noteSave,
     openDocuments: () => documents.all().map(({ uri }) => uri),
     openDocument: (uri) => {
       const document = find(uri);

@@ -34,6 +34,7 @@ import { version } from "./version.ts";
 
 const connection = createConnection(ProposedFeatures.all);
 const documents = new TextDocuments(TextDocument);
+const editor = createEditorPort(connection, documents);
 const environment = processEnvironment();
 const coalescer = createCoalescer({
   send: (sessionId, updates) => sent(connection.sendNotification(methods.sessionUpdate, { sessionId, updates })),
@@ -100,7 +101,7 @@ async function createHost(root: string | undefined): Promise<LocalHost> {
       if (files.length > 0) watchFiles();
     },
     onModelsChanged: (list) => sent(connection.sendNotification(methods.modelsChanged, list)),
-    editor: createEditorPort(connection, documents),
+    editor,
     ...(options.notebooks ? { notebooks: createNotebookPort(connection) } : {}),
     exclude: options.exclude ?? [],
     ...(options.ripgrepPath === undefined ? {} : { ripgrepPath: options.ripgrepPath }),
@@ -204,7 +205,10 @@ connection.onNotification(methods.didGrantTrust, () => {
 
 documents.onDidChangeContent(({ document }) => noteChanges([document.uri]));
 documents.onDidClose(({ document }) => noteChanges([document.uri]));
-connection.onNotification(methods.notebookChanged, ({ uri }) => noteChanges([uri]));
+connection.onNotification(methods.notebookChanged, ({ uri, saved }) => {
+  if (saved) editor.noteSave(uri);
+  noteChanges([uri]);
+});
 connection.onDidChangeWatchedFiles(({ changes }) => noteChanges(changes.map(({ uri }) => uri)));
 
 function noteChanges(uris: readonly string[]): void {

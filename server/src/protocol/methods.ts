@@ -162,6 +162,8 @@ export const notebookText = new RequestType<NotebookTextParams, NotebookTextResu
 /** Parameters of `notebook/didChange`. */
 export interface NotebookChangedParams {
   readonly uri: string;
+  /** True when it has just been saved. */
+  readonly saved?: boolean;
 }
 /** Tells the host that an open notebook was changed, saved or closed. */
 export const notebookChanged = new NotificationType<NotebookChangedParams>("notebook/didChange");

@@ -16,6 +16,8 @@ const script: Script = {
     { say: "I read it.", calls: [{ name: "read", input: { files: [{ path: "a.ipynb" }] } }] },
     { say: "I edit a cell.", calls: [edit("x = math.pi", "x = math.tau")] },
     { say: "The cell is changed." },
+    { say: "I remove a cell.", calls: [edit('# %% [code] id=plot\nprint("é", x)  # typed\n\n', "")] },
+    { say: "The cell is gone." },
     { say: "And once more.", calls: [edit("x = math.pi", "x = math.e")] },
     { say: "It is changed on disk." },
   ],
@@ -79,10 +81,22 @@ describe("a notebook", () => {
           assert.equal(await readFile("a.ipynb"), sampleNotebook);
           await screenshot("undone");
 
+          await ask("Remove the plot");
+          await panel.getByRole("log").getByText("The cell is gone.").waitFor();
+          await cell("# typed").waitFor({ state: "detached" });
+          await pending(1).waitFor();
+          await runCommand("Hermes: Undo Changes in File");
+          await cell("# typed").waitFor();
+          await dirty.waitFor();
+          assert.equal(await readFile("a.ipynb"), sampleNotebook);
+
           await cell("# typed").click();
           await page.keyboard.press("ControlOrMeta+S");
           await dirty.waitFor({ state: "detached" });
           const saved = await readFile("a.ipynb");
+          const [, plot] = JSON.parse(saved).cells;
+          assert.equal(plot.outputs[0].data["image/png"], "iVBORw0KGgo=");
+          assert.deepEqual([plot.id, plot.metadata.tags], ["plot", ["figure"]]);
           await ask("Use e");
           await panel.getByRole("log").getByText("It is changed on disk.").waitFor();
           await cell("x = math.e").waitFor();
