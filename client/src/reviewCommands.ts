@@ -64,8 +64,8 @@ async function reveal(pending: SessionHunk): Promise<void> {
   const uri = Uri.parse(pending.file.uri);
   if (pending.file.status === "deleted") return openPendingDiff(pending);
   if (isNotebook(uri)) await openPendingDiff(pending);
-  const inDiff = isNotebook(uri) ? window.activeTextEditor : undefined;
-  const editor = inDiff ?? (await window.showTextDocument(uri, { preview: true }));
+  const editor = isNotebook(uri) ? window.activeTextEditor : await window.showTextDocument(uri, { preview: true });
+  if (!editor) return;
   const range = rangeOfHunk(pending, editor.document);
   editor.selection = new Selection(range.start, range.start);
   editor.revealRange(range, TextEditorRevealType.InCenterIfOutsideViewport);

@@ -7,7 +7,8 @@
 import { fileURLToPath } from "node:url";
 import type { Connection, TextDocuments } from "vscode-languageserver";
 import type { TextDocument } from "vscode-languageserver-textdocument";
-import { editNotebook, readNotebook, saveDocument } from "../protocol/methods.ts";
+import { messageOf, ToolError } from "../base/errors.ts";
+import { editNotebook, type ReadNotebookResult, readNotebook, saveDocument } from "../protocol/methods.ts";
 import type { EditorPort } from "../workspace/editor.ts";
 import type { NotebookPort } from "../workspace/openNotebooks.ts";
 
@@ -56,12 +57,21 @@ export function createEditorPort(connection: Connection, documents: TextDocument
   };
 }
 
-/** Makes the port to the editor's notebooks. Requests are sent only while the connection lives; afterwards they reject. */
+/**
+ * Makes the port to the editor's notebooks. What the editor cannot do, because its serializer refuses or it is gone, is a
+ * `ToolError`.
+ */
 export function createNotebookPort(connection: Connection): NotebookPort {
+  const asked = async (uri: string, answer: Promise<ReadNotebookResult>) => {
+    try {
+      return (await answer).notebook ?? undefined;
+    } catch (cause) {
+      throw new ToolError(`The editor could not give or change the notebook ${uri}: ${messageOf(cause)}`, { cause });
+    }
+  };
   return {
-    unsaved: async (uri) => (await connection.sendRequest(readNotebook, { uri })).notebook ?? undefined,
-    edit: async (uri, version, text) =>
-      (await connection.sendRequest(editNotebook, { uri, version, text })).notebook ?? undefined,
+    unsaved: (uri) => asked(uri, connection.sendRequest(readNotebook, { uri })),
+    edit: (uri, version, text) => asked(uri, connection.sendRequest(editNotebook, { uri, version, text })),
   };
 }
 

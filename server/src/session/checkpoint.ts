@@ -108,7 +108,8 @@ async function undoNotebook(
     shown.set(blobIdOf(text), new TextEncoder().encode(text));
     return blobIdOf(text);
   };
-  const afters = await Promise.all(file.afters.map((after) => after && show(after)));
+  // One that is lost is known by its id all the same.
+  const afters = await Promise.all(file.afters.map((after) => after && show(after).catch(() => after)));
   const shownStore = { getBlob: async (id: BlobId) => shown.get(id) ?? store.getBlob(id) };
   return undoText({ ...file, before: before && shownText(before), afters }, { store: shownStore, workspace }, signal);
 }

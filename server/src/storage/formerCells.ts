@@ -15,18 +15,14 @@ import { makePrivateFolder, storageError, writeFileDurably } from "./durableFile
 const maxFiles = 2_000;
 const maxBytes = 128 * 1024 * 1024;
 
-/** Cells by notebook and name. */
-export interface FormerCellStore {
-  /** Rejects with `ToolError` when they cannot be kept. */
-  readonly keep: (uri: string, parts: ReadonlyMap<string, string>) => Promise<void>;
-  readonly find: (uri: string, names: readonly string[]) => Promise<ReadonlyMap<string, string>>;
-}
-
-/** Makes a store in a folder, which is made when it is needed. */
-export function createFormerCellStore(folder: string): FormerCellStore {
+/**
+ * Makes a store in a folder, which is made when it is needed. `keep` rejects with `ToolError` when cells cannot be kept;
+ * `find` gives those that are there.
+ */
+export function createFormerCellStore(folder: string) {
   const folderOf = (uri: string) => join(folder, digestOf(uri));
   return {
-    keep: async (uri, parts) => {
+    keep: async (uri: string, parts: ReadonlyMap<string, string>): Promise<void> => {
       const own = folderOf(uri);
       try {
         await makePrivateFolder(own);
@@ -37,7 +33,7 @@ export function createFormerCellStore(folder: string): FormerCellStore {
         throw new ToolError(`Nothing was changed, because its ${message} Tell the user.`, { cause: error });
       }
     },
-    find: async (uri, names) => {
+    find: async (uri: string, names: readonly string[]): Promise<ReadonlyMap<string, string>> => {
       const found = new Map<string, string>();
       for (const name of names) {
         const part = await readFile(join(folderOf(uri), `${digestOf(name)}.json`), "utf8").catch(() => undefined);

@@ -23,7 +23,7 @@ import { matchesGlob } from "./ignore.ts";
 import type { FileText, SearchHit, SearchQuery, SwapOutcome, TextSearch, Workspace } from "./workspace.ts";
 
 /** Keeps parts of notebooks that were taken out of them, by file and name. What is kept again under a name replaces it. */
-export interface FormerCells {
+export interface FormerCellStore {
   /** Rejects when they cannot be kept. */
   readonly keep: (uri: string, parts: ReadonlyMap<string, string>) => Promise<void>;
   /** Those that are kept, by name. */
@@ -32,7 +32,7 @@ export interface FormerCells {
 
 /** What it stands on. */
 export interface NotebookDeps {
-  readonly formerCells: FormerCells;
+  readonly formerCells: FormerCellStore;
   readonly search: TextSearch;
 }
 
