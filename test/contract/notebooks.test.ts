@@ -107,6 +107,13 @@ describe("a notebook on disk", () => {
     expect(await bytes()).toBe(sampleNotebook.replace("é", "\\u00e9"));
   });
 
+  it("is not changed when what it loses cannot be kept", async () => {
+    await writeFile(join(folder, "home"), "in the way");
+    expect(await refusal(change((text) => text.replace(secondCell, "")))).toContain("Nothing was changed");
+    expect(await refusal(change(() => null))).toContain("Nothing was changed");
+    expect(await bytes()).toBe(sampleNotebook);
+  });
+
   it("comes back whole when it was deleted", async () => {
     const { before } = await change(() => null);
     expect(await workspace.swap(uri, null, before, signal)).toMatchObject({ applied: true });
@@ -155,6 +162,9 @@ describe("a notebook on disk", () => {
     expect(await found('print("é", x)')).toEqual(["a.ipynb:8", "b.py:1"]);
     expect(await found('print("é", x)', "*.py")).toEqual(["b.py:1"]);
     expect(await found("iVBORw0KGgo")).toEqual([]);
+    await writeFile(join(root, "c.py"), 'print("cells")\n');
+    const inFile = { pattern: "cells", path: "c.py", context: 0, limit: 10 };
+    expect((await workspace.search(inFile, signal)).hits).toHaveLength(1);
   });
 });
 

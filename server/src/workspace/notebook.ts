@@ -89,7 +89,8 @@ export function createNotebookWorkspace(base: Workspace, { formerCells, search }
   async function notebooksFor({ path, glob }: SearchQuery, signal: AbortSignal) {
     const about = { ...(path === undefined ? {} : { path }), glob: "*.ipynb", context: 0, limit: maxSearched * 4 };
     const { hits, truncated } = await base.search({ pattern: '"cells"', literal: true, ...about }, signal);
-    const paths = [...new Set(hits.map((hit) => hit.path))].filter((found) => !glob || matchesGlob(glob, found));
+    const found = [...new Set(hits.map((hit) => hit.path))].filter(isNotebookPath);
+    const paths = found.filter((name) => !glob || matchesGlob(glob, name));
     return { paths: paths.slice(0, maxSearched), truncated: truncated || paths.length > maxSearched };
   }
 
