@@ -23,6 +23,9 @@ import {
   didGrantTrust,
   documentDiagnostics,
   documentEncoding,
+  type EditNotebookParams,
+  type EditNotebookResult,
+  editNotebook,
   type FormatDocumentParams,
   type FormatDocumentResult,
   formatDocument,
@@ -30,7 +33,10 @@ import {
   type ListModelsResult,
   modelsChanged,
   type PermissionResult,
+  type ReadNotebookParams,
+  type ReadNotebookResult,
   type ReviewChangedParams,
+  readNotebook,
   requestPermission,
   revealSession,
   reviewChanged,
@@ -67,6 +73,8 @@ export interface AgentClientDeps {
   ) => Promise<DocumentDiagnosticsResult>;
   readonly saveDocument: (params: SaveDocumentParams) => Promise<SaveDocumentResult>;
   readonly documentEncoding: (params: DocumentEncodingParams) => DocumentEncodingResult;
+  readonly readNotebook: (params: ReadNotebookParams) => Promise<ReadNotebookResult>;
+  readonly editNotebook: (params: EditNotebookParams) => Promise<EditNotebookResult>;
 }
 
 /** The connection to the host. Dispose it to end the host. */
@@ -204,6 +212,7 @@ export class AgentClient implements Disposable {
           settings: this.#givenSettings(),
           trusted: workspace.isTrusted,
           exclude: excludedGlobs(),
+          notebooks: true,
           ripgrepPath: env.appRoot,
         }),
         errorHandler: {
@@ -228,6 +237,8 @@ export class AgentClient implements Disposable {
     client.onRequest(documentDiagnostics, this.#deps.documentDiagnostics);
     client.onRequest(saveDocument, this.#deps.saveDocument);
     client.onRequest(documentEncoding, this.#deps.documentEncoding);
+    client.onRequest(readNotebook, this.#deps.readNotebook);
+    client.onRequest(editNotebook, this.#deps.editNotebook);
     return client;
   }
 

@@ -18,12 +18,14 @@ import {
 import {
   type DocumentEncodingParams,
   type DocumentEncodingResult,
+  notebookText,
   readBlob,
   type SaveDocumentParams,
   type SaveDocumentResult,
 } from "../../server/src/protocol/methods.ts";
 import type { BlobId, FileChange } from "../../server/src/protocol/types.ts";
 import type { AgentClient } from "./agentClient.ts";
+import { isNotebook, textOf } from "./notebookTexts.ts";
 import type { Review, SessionFile } from "./review.ts";
 
 /** The scheme of texts from before a turn. */
@@ -68,7 +70,9 @@ export class ShadowTexts implements TextDocumentContentProvider, Disposable {
     this.#open.set(uri.toString(), blob);
     if (blob === null) return "";
     if (blob !== undefined) return (await this.#agent.request(readBlob, { blob }, token)).text;
-    return workspace.openTextDocument(Uri.file(uri.path)).then(
+    const file = Uri.file(uri.path);
+    if (isNotebook(file)) return (await this.#agent.request(notebookText, { uri: file.toString() }, token)).text;
+    return workspace.openTextDocument(file).then(
       (document) => document.getText(),
       () => "",
     );
@@ -113,7 +117,7 @@ export async function openAllPending(files: readonly SessionFile[]): Promise<voi
 /** Opens the diff of one file: its text from before against the file. */
 export async function openDiff(change: FileChange): Promise<void> {
   const uri = Uri.parse(change.uri);
-  const now = change.after === null ? before(uri, null) : uri;
+  const now = change.after === null ? before(uri, null) : textOf(uri);
   const title = `${movedName(uri, change.movedFrom)} (${describe(change)})`;
   await commands.executeCommand("vscode.diff", before(uri, change.before, change.encoding), now, title, {
     preview: true,
@@ -127,7 +131,7 @@ export async function openAllDiffs(changes: readonly FileChange[]): Promise<void
     return [
       uri,
       change.before === null ? undefined : before(uri, change.before, change.encoding),
-      change.after === null ? undefined : uri,
+      change.after === null ? undefined : textOf(uri),
     ] as const;
   });
   await commands.executeCommand("vscode.changes", "Changes by Hermes", resources);
@@ -138,6 +142,10 @@ export async function openFile(path: string, line: number | undefined): Promise<
   const uri = await find(path);
   if (!uri) {
     void window.showWarningMessage(`Hermes: ${path} is not a file of this workspace.`);
+    return;
+  }
+  if (isNotebook(uri)) {
+    await commands.executeCommand("vscode.open", uri, { preview: true });
     return;
   }
   const at = line === undefined ? {} : { selection: rangeOf(line) };
@@ -184,7 +192,7 @@ async function find(path: string): Promise<Uri | undefined> {
 function sidesOf({ sessionId, file }: SessionFile) {
   const uri = Uri.parse(file.uri);
   const left = Uri.from({ scheme: shadowScheme, path: uri.path, query: sessionId });
-  return { uri, left, right: file.status === "deleted" ? before(uri, null) : uri };
+  return { uri, left, right: file.status === "deleted" ? before(uri, null) : textOf(uri) };
 }
 
 function rangeOf(line: number): Range {

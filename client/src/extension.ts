@@ -5,7 +5,7 @@
  * `activate` returns is the extension's API, which tests use.
  */
 import { commands, type ExtensionContext, Uri, window, workspace } from "vscode";
-import { loadSession } from "../../server/src/protocol/methods.ts";
+import { loadSession, notebookChanged } from "../../server/src/protocol/methods.ts";
 import type { FromPanel } from "../../server/src/protocol/panel.ts";
 import type { SessionId } from "../../server/src/protocol/types.ts";
 import { FreshDiagnostics, formatAside } from "./afterEdit.ts";
@@ -29,6 +29,8 @@ import {
   shadowScheme,
 } from "./edits.ts";
 import { LivePreview } from "./livePreview.ts";
+import { editNotebook, readNotebook, watchNotebooks } from "./notebooks.ts";
+import { NotebookTexts, notebookScheme } from "./notebookTexts.ts";
 import { References } from "./references.ts";
 import { createRestartPolicy } from "./restartPolicy.ts";
 import { Review } from "./review.ts";
@@ -76,6 +78,8 @@ export function activate(context: ExtensionContext): HermesApi {
       documentDiagnostics: (params, token) => diagnostics.of(params, token),
       saveDocument: saveIfCurrent,
       documentEncoding: encodingOf,
+      readNotebook,
+      editNotebook,
     }),
   );
   const preview = keep(new LivePreview());
@@ -86,6 +90,7 @@ export function activate(context: ExtensionContext): HermesApi {
       marks.refresh();
       decorations.refresh();
       shadows.refresh();
+      notebookTexts.refresh();
       showPending();
       void context.workspaceState.update(reviewedMemory, review.sessions.slice(-reviewedLimit));
     },
@@ -94,6 +99,7 @@ export function activate(context: ExtensionContext): HermesApi {
   const marks = keep(new ReviewMarks(review));
   const decorations = keep(new ReviewDecorations(review));
   const shadows = keep(new ShadowTexts(agent, review));
+  const notebookTexts = keep(new NotebookTexts(agent));
   const conversation = new Conversation({
     agent,
     post: (message) => {
@@ -147,6 +153,13 @@ export function activate(context: ExtensionContext): HermesApi {
   keep(window.registerWebviewViewProvider(viewId, view));
   keep(workspace.registerTextDocumentContentProvider(beforeScheme, createBeforeTexts(agent)));
   keep(workspace.registerTextDocumentContentProvider(shadowScheme, shadows));
+  keep(workspace.registerTextDocumentContentProvider(notebookScheme, notebookTexts));
+  keep(
+    watchNotebooks((change) => {
+      notebookTexts.refresh();
+      if (agent.status.state === "running") void agent.notify(notebookChanged, change);
+    }),
+  );
   keep(agent.onDidChangeReview((params) => review.take(params)));
   keep(agent.onDidUpdate(({ sessionId, updates }) => conversation.update(sessionId, updates)));
   keep(agent.onDidChangeModels((list) => conversation.showModels(list)));

@@ -6,6 +6,7 @@
  * is opened unless the user follows, and all of it is gone with the draft.
  */
 import {
+  commands,
   type DecorationOptions,
   type Disposable,
   Range,
@@ -19,6 +20,7 @@ import {
 } from "vscode";
 import type { ToPanel } from "../../server/src/protocol/panel.ts";
 import { type Draft, Drafts } from "./drafts.ts";
+import { isNotebook } from "./notebookTexts.ts";
 import { findLines, type Lines, previewCss } from "./previewText.ts";
 import { isPlainEditor } from "./reviewDecorations.ts";
 
@@ -113,7 +115,8 @@ export class LivePreview implements Disposable {
   }
 
   #paint(editor: TextEditor, drafts: readonly Draft[]): void {
-    if (!isPlainEditor(editor)) return;
+    // Opened as text, a notebook is JSON, in which none of the lines is that is being written.
+    if (!isPlainEditor(editor) || isNotebook(editor.document.uri)) return;
     const removed: Range[] = [];
     const growing: DecorationOptions[] = [];
     for (const draft of drafts) {
@@ -164,6 +167,12 @@ export class LivePreview implements Disposable {
   async #show(uri: Uri): Promise<TextEditor | undefined> {
     const open = window.visibleTextEditors.find(({ document }) => document.uri.toString() === uri.toString());
     if (open) return open;
+    if (isNotebook(uri)) {
+      await commands
+        .executeCommand("vscode.open", uri, { preview: true, preserveFocus: true })
+        .then(undefined, () => undefined);
+      return undefined;
+    }
     try {
       return await window.showTextDocument(uri, { preview: true, preserveFocus: true });
     } catch {

@@ -4,9 +4,19 @@
  * Not here: what is pending (`review.ts`) and what the host does about it. Easily got wrong: buttons pass what they are
  * about, keys pass nothing and mean the editor and the line of the cursor; a key never decides on a hunk out of sight.
  */
-import { commands, type Disposable, Selection, TabInputTextDiff, TextEditorRevealType, Uri, window } from "vscode";
+import {
+  commands,
+  type Disposable,
+  Selection,
+  TabInputNotebook,
+  TabInputTextDiff,
+  TextEditorRevealType,
+  Uri,
+  window,
+} from "vscode";
 import type { SessionId } from "../../server/src/protocol/types.ts";
 import { openAllPending, openPendingDiff } from "./edits.ts";
+import { fileOf, isNotebook } from "./notebookTexts.ts";
 import type { Review, ReviewTarget, SessionHunk } from "./review.ts";
 import { rangeOfHunk } from "./reviewDecorations.ts";
 
@@ -51,8 +61,11 @@ async function go(review: Review, step: 1 | -1, place: Place | undefined): Promi
 }
 
 async function reveal(pending: SessionHunk): Promise<void> {
+  const uri = Uri.parse(pending.file.uri);
   if (pending.file.status === "deleted") return openPendingDiff(pending);
-  const editor = await window.showTextDocument(Uri.parse(pending.file.uri), { preview: true });
+  if (isNotebook(uri)) await openPendingDiff(pending);
+  const editor = isNotebook(uri) ? window.activeTextEditor : await window.showTextDocument(uri, { preview: true });
+  if (!editor) return;
   const range = rangeOfHunk(pending, editor.document);
   editor.selection = new Selection(range.start, range.start);
   editor.revealRange(range, TextEditorRevealType.InCenterIfOutsideViewport);
@@ -82,11 +95,12 @@ function uriOf(given: unknown): string | undefined {
   if (given instanceof Uri) return given.toString();
   if (typeof given === "string") return given;
   const input = window.tabGroups.activeTabGroup.activeTab?.input;
-  if (input instanceof TabInputTextDiff) return input.modified.toString();
+  if (input instanceof TabInputTextDiff) return fileOf(input.modified).toString();
+  if (input instanceof TabInputNotebook) return input.uri.toString();
   return window.activeTextEditor?.document.uri.toString();
 }
 
 function activePlace(): Place | undefined {
   const editor = window.activeTextEditor;
-  return editor && { uri: editor.document.uri.toString(), line: editor.selection.active.line + 1 };
+  return editor && { uri: fileOf(editor.document.uri).toString(), line: editor.selection.active.line + 1 };
 }

@@ -23,6 +23,7 @@ import {
   window,
   workspace,
 } from "vscode";
+import { isNotebook } from "./notebookTexts.ts";
 import type { Review, SessionHunk } from "./review.ts";
 
 /** Lines of the text from before that a hover shows; the diff has them all. */
@@ -64,7 +65,7 @@ export class ReviewDecorations implements CodeLensProvider, Disposable {
   }
 
   provideCodeLenses(document: TextDocument): CodeLens[] {
-    const hunks = this.#review.hunksAt(document.uri.toString()).slice(0, hunkLimit);
+    const hunks = this.#hunksIn(document);
     return hunks.flatMap((pending) => lensesOf(pending, document));
   }
 
@@ -73,13 +74,18 @@ export class ReviewDecorations implements CodeLensProvider, Disposable {
     for (const subscription of this.#subscriptions) subscription.dispose();
   }
 
+  #hunksIn({ uri }: TextDocument): readonly SessionHunk[] {
+    // Opened as text, a notebook is JSON, in which the lines of its hunks are others.
+    return isNotebook(uri) ? [] : this.#review.hunksAt(uri.toString()).slice(0, hunkLimit);
+  }
+
   #draw(): void {
     for (const editor of window.visibleTextEditors) this.#drawIn(editor);
   }
 
   #drawIn(editor: TextEditor): void {
     const { document } = editor;
-    const hunks = isPlainEditor(editor) ? this.#review.hunksAt(document.uri.toString()).slice(0, hunkLimit) : [];
+    const hunks = isPlainEditor(editor) ? this.#hunksIn(document) : [];
     const changed = hunks.filter(({ hunk }) => hunk.lineCount > 0);
     // A move has buttons and no lines.
     const removed = hunks.filter((pending) => pending.hunk.lineCount === 0 && !isMove(pending));

@@ -15,6 +15,7 @@ import type {
   LoadSessionResult,
   NewSessionParams,
   NewSessionResult,
+  NotebookTextResult,
   PromptParams,
   PromptResult,
   ReadBlobParams,
@@ -275,6 +276,13 @@ export class AgentHost {
     const bytes = await this.#deps.store.getBlob(blob);
     const text = await decodeText(bytes, encoding);
     return { text: text ?? new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes) };
+  }
+
+  /** Reads a notebook as the agent sees it: its cells as text. Throws `ToolError` when it cannot be read. */
+  async notebookText(uri: string, signal: AbortSignal): Promise<NotebookTextResult> {
+    const { workspace } = this.#deps;
+    const { text } = await workspace.read((await workspace.resolve(uri)).uri, signal);
+    return { text };
   }
 
   /** Ends every turn, waits for what is being stored, and closes the store. */

@@ -1,5 +1,5 @@
 /**
- * The editor's open documents as `workspace/editor.ts` needs them, over an LSP connection.
+ * The editor's open documents and notebooks as the workspace needs them, over an LSP connection.
  *
  * Not here: what counts as a clean or stale buffer. Easily got wrong: editors write the same file's URI in several ways
  * (`file:///c%3A/x`), so documents are found by path, and edits are sent with the editor's own URI.
@@ -15,11 +15,26 @@ import {
 } from "vscode-languageserver/node";
 import { TextDocument } from "vscode-languageserver-textdocument";
 import { abortable } from "../base/async.ts";
-import { messageOf } from "../base/errors.ts";
+import { messageOf, ToolError } from "../base/errors.ts";
 import { log } from "../base/trace.ts";
-import { documentDiagnostics, documentEncoding, formatDocument, saveDocument } from "../protocol/methods.ts";
+import {
+  documentDiagnostics,
+  documentEncoding,
+  editNotebook,
+  formatDocument,
+  type ReadNotebookResult,
+  readNotebook,
+  saveDocument,
+} from "../protocol/methods.ts";
 import { utf8 } from "../text/encoding.ts";
 import type { EditorPort } from "../workspace/editor.ts";
+import type { NotebookPort } from "../workspace/openNotebooks.ts";
+
+/** The port, to be told of what LSP does not tell. */
+export interface LocalEditorPort extends EditorPort {
+  /** A file was saved in the editor that is no text document there. */
+  readonly noteSave: (uri: string) => void;
+}
 
 /** Milliseconds that a formatter may take; then the text stays as it was written. */
 const formatMs = 1_500;
@@ -30,19 +45,21 @@ const graceMs = 500;
 export function createEditorPort(
   connection: Connection,
   documents: TextDocuments<TextDocument>,
-  { canRename }: { readonly canRename: boolean },
-): EditorPort {
+  { canRename }: { readonly canRename: () => boolean },
+): LocalEditorPort {
   const find = (uri: string): TextDocument | undefined => {
     const path = tryPath(uri);
     return documents.get(uri) ?? documents.all().find((document) => tryPath(document.uri) === path);
   };
   const lastSaves = new Map<string | undefined, number>();
   let saves = 0;
-  documents.onDidSave(({ document }) => {
+  const noteSave = (uri: string) => {
     saves += 1;
-    lastSaves.set(tryPath(document.uri), saves);
-  });
+    lastSaves.set(tryPath(uri), saves);
+  };
+  documents.onDidSave(({ document }) => noteSave(document.uri));
   return {
+    noteSave,
     openDocuments: () => documents.all().map(({ uri }) => uri),
     openDocument: (uri) => {
       const document = find(uri);
@@ -57,16 +74,15 @@ export function createEditorPort(
       });
       return applied;
     },
-    ...(canRename && {
-      renameFile: async (from, to) => {
-        const oldUri = find(from)?.uri ?? from;
-        const { applied } = await connection.workspace.applyEdit({
-          label: "Hermes",
-          edit: { documentChanges: [{ kind: "rename", oldUri, newUri: to, options: { overwrite: false } }] },
-        });
-        return applied;
-      },
-    }),
+    renameFile: async (from, to) => {
+      if (!canRename()) return false;
+      const oldUri = find(from)?.uri ?? from;
+      const { applied } = await connection.workspace.applyEdit({
+        label: "Hermes",
+        edit: { documentChanges: [{ kind: "rename", oldUri, newUri: to, options: { overwrite: false } }] },
+      });
+      return applied;
+    },
     save: async (uri, version) => {
       const document = find(uri);
       if (!document) return false;
@@ -125,6 +141,24 @@ async function within<T>(
     limit.removeEventListener("abort", cancel);
     source.dispose();
   }
+}
+
+/**
+ * Makes the port to the editor's notebooks. What the editor cannot do, because its serializer refuses or it is gone, is a
+ * `ToolError`.
+ */
+export function createNotebookPort(connection: Connection): NotebookPort {
+  const asked = async (uri: string, answer: Promise<ReadNotebookResult>) => {
+    try {
+      return (await answer).notebook ?? undefined;
+    } catch (cause) {
+      throw new ToolError(`The editor could not give or change the notebook ${uri}: ${messageOf(cause)}`, { cause });
+    }
+  };
+  return {
+    unsaved: (uri) => asked(uri, connection.sendRequest(readNotebook, { uri })),
+    edit: (uri, version, text) => asked(uri, connection.sendRequest(editNotebook, { uri, version, text })),
+  };
 }
 
 function tryPath(uri: string): string | undefined {

@@ -17,6 +17,7 @@ import { type Limits, type Period, periods, withBudget } from "../model/budget.t
 import { fromUsd } from "../model/price.ts";
 import type { ListModelsResult } from "../protocol/methods.ts";
 import type { ApprovalChoice, PendingFile, PermissionRequest, SessionId, SessionUpdate } from "../protocol/types.ts";
+import { createFormerCellStore } from "../storage/formerCells.ts";
 import { createJournalStore } from "../storage/journal.ts";
 import { createRuleStore } from "../storage/ruleStore.ts";
 import { Spending } from "../storage/spending.ts";
@@ -25,6 +26,8 @@ import { type PermissionRule, type PermissionWord, parseRule } from "../tools/pe
 import { createRegistry } from "../tools/registry.ts";
 import { createDiskWorkspace } from "../workspace/disk.ts";
 import { createEditorWorkspace, type EditorPort } from "../workspace/editor.ts";
+import { createNotebookWorkspace } from "../workspace/notebook.ts";
+import { createOpenNotebooks, type NotebookPort } from "../workspace/openNotebooks.ts";
 import { createLocalModels, type LocalModels } from "./models.ts";
 
 /** What a local host is made of. */
@@ -44,6 +47,8 @@ export interface LocalHostOptions {
   readonly extraRules?: readonly PermissionRule[];
   /** The editor's open documents, where there is an editor. */
   readonly editor?: EditorPort;
+  /** The editor's open notebooks, where it has any. */
+  readonly notebooks?: NotebookPort;
   readonly ripgrepPath?: string;
   /** Globs that hide files from the agent, besides ignore files. */
   readonly exclude?: readonly string[];
@@ -95,9 +100,13 @@ export async function createLocalHost(options: LocalHostOptions): Promise<LocalH
     ...(options.ripgrepPath === undefined ? {} : { editorRipgrepPath: options.ripgrepPath }),
     ...(options.editor?.encodingOf ? { encodingOf: options.editor.encodingOf } : {}),
   });
+  const files = options.editor ? createEditorWorkspace(disk, options.editor) : disk;
   const host = new AgentHost({
     store: createJournalStore({ dir: config.home, clock: systemClock }),
-    workspace: options.editor ? createEditorWorkspace(disk, options.editor) : disk,
+    workspace: createNotebookWorkspace(options.notebooks ? createOpenNotebooks(files, options.notebooks) : files, {
+      formerCells: createFormerCellStore(join(config.home, "notebooks")),
+      search: disk,
+    }),
     createRegistry: () => createRegistry(createBuiltinTools({ clock: systemClock })),
     models,
     permissions: {

@@ -30,13 +30,14 @@ import { codeActionKinds, codeActionsFor } from "./codeActions.ts";
 import { ConfigEditor } from "./configEditor.ts";
 import { createConfigFile } from "./configFiles.ts";
 import { summariseCost } from "./cost.ts";
-import { createEditorPort } from "./editorPort.ts";
+import { createEditorPort, createNotebookPort } from "./editorPort.ts";
 import { createLocalHost, type LocalHost } from "./local.ts";
 import { createCoalescer } from "./updates.ts";
 import { version } from "./version.ts";
 
 const connection = createConnection(ProposedFeatures.all);
 const documents = new TextDocuments(TextDocument);
+const editor = createEditorPort(connection, documents, { canRename: () => canRename });
 const environment = processEnvironment();
 const coalescer = createCoalescer({
   send: (sessionId, updates) => sent(connection.sendNotification(methods.sessionUpdate, { sessionId, updates })),
@@ -116,7 +117,8 @@ async function createHost(root: string | undefined): Promise<LocalHost> {
       if (files.length > 0) watchFiles();
     },
     onModelsChanged: (list) => sent(connection.sendNotification(methods.modelsChanged, list)),
-    editor: createEditorPort(connection, documents, { canRename }),
+    editor,
+    ...(options.notebooks ? { notebooks: createNotebookPort(connection) } : {}),
     exclude: options.exclude ?? [],
     ...(options.ripgrepPath === undefined ? {} : { ripgrepPath: options.ripgrepPath }),
   });
@@ -196,6 +198,9 @@ connection.onRequest(methods.reviewSession, (params, token) =>
   serve(token, ({ host }, signal) => host.review(params, signal)),
 );
 connection.onRequest(methods.readBlob, (params, token) => serve(token, ({ host }) => host.readBlob(params)));
+connection.onRequest(methods.notebookText, ({ uri }, token) =>
+  serve(token, ({ host }, signal) => host.notebookText(uri, signal)),
+);
 connection.onRequest(methods.listModels, (_, token) => serve(token, ({ models }) => models.list()));
 connection.onRequest(methods.selectModel, (params, token) =>
   serve(token, async ({ models }) => {
@@ -228,6 +233,10 @@ connection.onNotification(methods.didGrantTrust, () => {
 
 documents.onDidChangeContent(({ document }) => noteChanges([document.uri]));
 documents.onDidClose(({ document }) => noteChanges([document.uri]));
+connection.onNotification(methods.notebookChanged, ({ uri, saved }) => {
+  if (saved) editor.noteSave(uri);
+  noteChanges([uri]);
+});
 connection.onDidChangeWatchedFiles(({ changes }) => {
   const uris = changes.map(({ uri }) => uri);
   configuration?.filesChanged(uris);

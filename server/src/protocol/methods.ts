@@ -40,6 +40,8 @@ export interface InitializationOptions {
   readonly trusted: boolean;
   /** Globs of the editor's `files.exclude` and `search.exclude` that are on: hidden from the agent too. */
   readonly exclude?: readonly string[];
+  /** Whether the client serves `notebook/read` and `notebook/edit`. */
+  readonly notebooks?: boolean;
   /** The editor's own ripgrep, for when the package's is not there. */
   readonly ripgrepPath?: string;
 }
@@ -148,6 +150,26 @@ export interface ReadBlobResult {
 }
 /** Reads the text of a file as it was before or after a change, for diffs. */
 export const readBlob = new RequestType<ReadBlobParams, ReadBlobResult, void>("blob/read");
+
+/** Parameters of `notebook/text`. */
+export interface NotebookTextParams {
+  readonly uri: string;
+}
+/** Result of `notebook/text`. */
+export interface NotebookTextResult {
+  readonly text: string;
+}
+/** Reads a notebook as the agent sees it, unsaved changes included: its cells as text, for diffs. */
+export const notebookText = new RequestType<NotebookTextParams, NotebookTextResult, void>("notebook/text");
+
+/** Parameters of `notebook/didChange`. */
+export interface NotebookChangedParams {
+  readonly uri: string;
+  /** True when it has just been saved. */
+  readonly saved?: boolean;
+}
+/** Tells the host that an open notebook was changed, saved or closed. */
+export const notebookChanged = new NotificationType<NotebookChangedParams>("notebook/didChange");
 
 /** Result of `model/list`, usable models first. */
 export interface ListModelsResult {
@@ -316,6 +338,38 @@ export interface DocumentDiagnostic {
 export const documentDiagnostics = new RequestType<DocumentDiagnosticsParams, DocumentDiagnosticsResult, void>(
   "document/diagnostics",
 );
+/** A notebook with unsaved changes, as it is in the editor. */
+export interface OpenNotebook {
+  /** The JSON that saving would write. */
+  readonly text: string;
+  /** Changes whenever the notebook does; opaque. */
+  readonly version: string;
+}
+/** Parameters of `notebook/read`. */
+export interface ReadNotebookParams {
+  readonly uri: string;
+}
+/** Result of `notebook/read`: `null` when the notebook is not open, or has no unsaved changes. */
+export interface ReadNotebookResult {
+  readonly notebook: OpenNotebook | null;
+}
+/** Reads a notebook that is open with unsaved changes. */
+export const readNotebook = new RequestType<ReadNotebookParams, ReadNotebookResult, void>("notebook/read");
+
+/** Parameters of `notebook/edit`. */
+export interface EditNotebookParams {
+  readonly uri: string;
+  /** Edit only if the notebook is still at this version. */
+  readonly version: string;
+  /** The JSON whose cells it is to have. */
+  readonly text: string;
+}
+/** Result of `notebook/edit`: what is there after the edit; `null` when the notebook was at another version. */
+export interface EditNotebookResult {
+  readonly notebook: OpenNotebook | null;
+}
+/** Gives an open notebook other cells as one undo step, without saving it. */
+export const editNotebook = new RequestType<EditNotebookParams, EditNotebookResult, void>("notebook/edit");
 
 /** Tells that the list of models or the selection changed. */
 export const modelsChanged = new NotificationType<ListModelsResult>("model/didChange");

@@ -11,6 +11,8 @@ import type { BlobId, FileChange, UndoneFile } from "../protocol/types.ts";
 import type { SessionStore } from "../storage/store.ts";
 import { decodeText, encodeText } from "../text/encoding.ts";
 import { mergeTexts } from "../text/merge.ts";
+import { isNotebookPath } from "../text/notebook.ts";
+import { shownText } from "../text/notebookJson.ts";
 import { digestOf, isLinkMode } from "../workspace/fileBytes.ts";
 import { maxTextBytes } from "../workspace/textFile.ts";
 import type { FileText, Workspace } from "../workspace/workspace.ts";
@@ -188,6 +190,7 @@ async function undoFile(file: TurnOnFile, deps: CheckpointDeps, signal: AbortSig
   try {
     const before = file.before && (await toText(file.before, file.encoding));
     if (before === undefined || isLinkMode(file.mode)) return await undoBytes(file, deps.workspace, signal);
+    if (isNotebookPath(file.uri)) return await undoNotebook({ ...file, before }, deps, signal);
     return await undoText({ ...file, before }, deps, signal).catch((error: unknown) => {
       // What is there is no text any more, too large, or read-only.
       if (error instanceof ToolError) return undoBytes(file, deps.workspace, signal);
@@ -198,6 +201,39 @@ async function undoFile(file: TurnOnFile, deps: CheckpointDeps, signal: AbortSig
     log("warn", `Undo left ${file.uri} as it is: ${messageOf(error)}`);
     return "conflict";
   }
+}
+
+/**
+ * A notebook whose images are its bytes, because a command changed it, comes back whole with its outputs if nobody has
+ * changed it since. Otherwise, and where the images are its cells as text, it is undone as text.
+ */
+async function undoNotebook(
+  file: TurnOnText,
+  { store, workspace }: CheckpointDeps,
+  signal: AbortSignal,
+): Promise<UndoneFile["outcome"]> {
+  const { before } = file;
+  if (before === null || shownText(before) !== before) {
+    const bytes = before === null ? null : new TextEncoder().encode(before);
+    const outcome = await undoBytes({ ...file, before: bytes }, workspace, signal).catch((error: unknown) => {
+      // It is open with unsaved changes, say.
+      if (error instanceof ToolError) return "conflict" as const;
+      throw error;
+    });
+    if (outcome !== "conflict") return outcome;
+  }
+  const shown = new Map<BlobId, Uint8Array>();
+  const show = async (id: BlobId) => {
+    const text = await toText(await store.getBlob(id), undefined);
+    if (text === undefined) return id;
+    const bytes = new TextEncoder().encode(shownText(text));
+    shown.set(digestOf(bytes), bytes);
+    return digestOf(bytes);
+  };
+  // One that is lost is known by its id all the same.
+  const afters = await Promise.all(file.afters.map((after) => after && show(after).catch(() => after)));
+  const shownStore = { getBlob: async (id: BlobId) => shown.get(id) ?? store.getBlob(id) };
+  return undoText({ ...file, before: before && shownText(before), afters }, { store: shownStore, workspace }, signal);
 }
 
 type TurnOnText = Omit<TurnOnFile, "before"> & { readonly before: string | null };

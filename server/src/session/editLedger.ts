@@ -11,6 +11,8 @@ import { log } from "../base/trace.ts";
 import type { BlobId, PendingFile, SessionEvent, TurnId } from "../protocol/types.ts";
 import type { SessionStore } from "../storage/store.ts";
 import { decodeText } from "../text/encoding.ts";
+import { isNotebookPath } from "../text/notebook.ts";
+import { shownText } from "../text/notebookJson.ts";
 import {
   agentChanged,
   isSettled,
@@ -276,10 +278,10 @@ export class EditLedger {
   ): Promise<FileState> {
     const known = state?.kind === "bytes" && state.shadow === state.text ? undefined : state;
     if (isLinkMode(change.mode) || isLinkMode(change.modeAfter)) return this.#afterLink(known, { change, turnId });
-    const { encoding } = change;
+    const { uri, encoding } = change;
     const [before, after] = await Promise.all([
-      this.#load(change.before, { known, encoding }),
-      this.#load(change.after, { encoding }),
+      this.#load(uri, change.before, { known, encoding }),
+      this.#load(uri, change.after, { encoding }),
     ]);
     if (known?.kind === "bytes" || before === undefined || after === undefined) {
       const whole = known ? wholeOf(known) : { shadow: change.before, by: [] };
@@ -304,9 +306,9 @@ export class EditLedger {
     undone: ReadonlySet<TurnId>,
   ): Promise<FileState> {
     const [before, text, shadow] = await Promise.all([
-      this.#load(review.before, { known: state }),
-      this.#load(review.text),
-      this.#load(review.shadow),
+      this.#load(review.uri, review.before, { known: state }),
+      this.#load(review.uri, review.text),
+      this.#load(review.uri, review.shadow),
     ]);
     const by = state ? wholeOf(state).by : [];
     if (before === undefined || text === undefined || shadow === undefined) {
@@ -323,6 +325,7 @@ export class EditLedger {
 
   /** `undefined` when it is not text, or lost. */
   async #load(
+    uri: string,
     id: BlobId | null,
     { known, encoding }: { readonly known?: FileState | undefined; readonly encoding?: string | undefined } = {},
   ): Promise<{ readonly text: string | null } | undefined> {
@@ -331,7 +334,9 @@ export class EditLedger {
     if (text !== null && blobIdOf(text) === id) return { text };
     try {
       const text = await textOf(await this.#store.getBlob(id), encoding);
-      return text === undefined ? undefined : { text };
+      if (text === undefined) return undefined;
+      // What a command did to a notebook is known by the file's bytes.
+      return { text: isNotebookPath(uri) ? shownText(text) : text };
     } catch (error) {
       if (!(error instanceof RequestError)) throw error;
       log("warn", `A text that was changed cannot be read any more, so its hunks are not told apart: ${error.message}`);

@@ -274,7 +274,8 @@ async function applyChange(
 ): ReturnType<ToolContext["change"]> {
   const { session, turnId, workspace, store, memory } = deps;
   const encoding = await encodingFor(workspace, uri, before, given);
-  const text = before || given === null || !encoding ? given : withMarkOf(encoding, given);
+  const normal = given === null ? null : ((await workspace.normalText?.(uri, given, signal)) ?? given);
+  const text = before || normal === null || !encoding ? normal : withMarkOf(encoding, normal);
   const [beforeBlob, afterBlob] = await Promise.all([
     putText(store, before?.text ?? null, encoding),
     putText(store, text, encoding),

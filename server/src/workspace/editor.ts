@@ -52,8 +52,8 @@ export interface EditorPort {
   /** The encoding of a document, or the one that the user has set for a file. UTF-8 when absent. */
   readonly encodingOf?: (uri: string) => Promise<string>;
   /**
-   * Renames a file in the editor, an open document with its unsaved text; `false` when it refused. Absent where the
-   * editor cannot.
+   * Renames a file in the editor, an open document with its unsaved text; `false` when it refused or cannot. Absent
+   * where there is no editor.
    */
   readonly renameFile?: (from: string, to: string) => Promise<boolean>;
   /** Numbers saves of any document from 1: the number of the latest, of all or of one document; 0 when there was none. */
@@ -365,8 +365,8 @@ function refuseDeletion(uri: string): ToolError {
   );
 }
 
-/** As ripgrep sorts: by the steps of the path. Hits of one file stay in order. */
-function inPathOrder(hits: readonly SearchHit[]): SearchHit[] {
+/** Hits as ripgrep sorts them: by the steps of the path. Those of one file stay in order. */
+export function inPathOrder(hits: readonly SearchHit[]): SearchHit[] {
   const keyed = hits.map((hit) => ({ hit, key: hit.path.replaceAll("/", "\0") }));
   return keyed.sort((a, b) => (a.key < b.key ? -1 : a.key > b.key ? 1 : 0)).map(({ hit }) => hit);
 }

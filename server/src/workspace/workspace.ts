@@ -223,6 +223,11 @@ export interface Workspace {
    */
   problems?(file: FileText, waitMs: number, signal: AbortSignal): Promise<readonly Problem[] | undefined>;
   /**
+   * The form in which the file would hold a new text, for files that hold something else than the text that is shown of
+   * them (notebooks). Throws `ToolError` for a text that they could not hold. Absent where every text is held as it is.
+   */
+  normalText?(uri: string, text: string, signal: AbortSignal): Promise<string>;
+  /**
    * Gives an existing file its Unix permission bits back. Throws `ToolError` when the disk refuses. Absent where files
    * have no such bits.
    */

@@ -164,7 +164,10 @@ export async function openWorkbench(options: WorkbenchOptions): Promise<Workbenc
           .locator(".tab.active")
           .filter({ hasText: path.basename(relativePath) })
           .waitFor();
-        await page.locator(".editor-instance .monaco-editor.focused").waitFor();
+        // A notebook's cells lie over the editor's place, not in it.
+        const cells = page.locator(".notebookOverlay .cell-list-container .monaco-list-row").first();
+        const text = page.locator(".editor-instance .monaco-editor.focused");
+        await (relativePath.endsWith(".ipynb") ? cells : text).waitFor();
       },
       readFile: (relativePath) => fs.readFile(path.join(workspace, relativePath), "utf8"),
       screenshot: async (label) => {
