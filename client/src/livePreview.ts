@@ -22,8 +22,8 @@ import { type Draft, Drafts } from "./drafts.ts";
 import { findLines, type Lines, previewCss } from "./previewText.ts";
 import { isPlainEditor } from "./reviewDecorations.ts";
 
-/** Milliseconds between two drawings: one display frame. */
-const drawEveryMs = 16;
+/** Milliseconds between two drawings: about two display frames. */
+const drawEveryMs = 32;
 
 /** Where a draft is in a document, for as long as neither changes. */
 interface Found {

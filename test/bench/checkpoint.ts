@@ -78,8 +78,7 @@ function makeTree(root: string, files: number, seed: string): void {
   for (let line = 0; text.length < editedBytes; line += 1)
     text += `export const value${line} = compute(${Math.floor(random() * 1e9)}, "words of line ${line}");\n`;
   writeFileSync(join(root, "edited.ts"), text);
-  const git = (...args: readonly string[]) =>
-    execFileSync("git", args, { cwd: root, stdio: "ignore" });
+  const git = (...args: readonly string[]) => execFileSync("git", args, { cwd: root, stdio: "ignore" });
   git("init", "--quiet");
   git("config", "user.name", "Bench");
   git("config", "user.email", "bench@example.invalid");
