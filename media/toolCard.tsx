@@ -4,7 +4,7 @@
  * Not here: the answer's way to the host. Easily got wrong: nothing here takes the keyboard's focus by itself, so that a
  * key meant for the prompt box can never approve anything.
  */
-import { useId, useState } from "preact/hooks";
+import { useId, useRef, useState } from "preact/hooks";
 import type { ApprovalChoice, Json, PermissionRequest, ToolKind } from "../server/src/protocol/types.ts";
 import { duration } from "./format.ts";
 import type { Page } from "./page.ts";
@@ -91,7 +91,7 @@ export const ToolCard = memo(function ToolCard({ call, live, page }: ToolCardPro
 /** A call whose arguments are still being streamed. */
 export const DraftCard = memo(function DraftCard({ name, json }: { readonly name: string; readonly json: string }) {
   const [, path] = /"path"\s*:\s*"((?:[^"\\]|\\.)*)"/.exec(json.slice(0, 2000)) ?? [];
-  const lines = json.split("\\n").length;
+  const lines = useLineCount(json);
   return (
     <p class="progress">
       <Icon name="loading" spin />
@@ -101,6 +101,20 @@ export const DraftCard = memo(function DraftCard({ name, json }: { readonly name
     </p>
   );
 });
+
+/** How many lines a JSON text that grows has in its strings so far; only what is new is looked at. */
+function useLineCount(json: string): number {
+  const counted = useRef({ upTo: 0, breaks: 0 });
+  const isShorter = counted.current.upTo > json.length;
+  let [next, breaks] = isShorter ? [0, 0] : [counted.current.upTo, counted.current.breaks];
+  for (let at = json.indexOf("\\n", next); at !== -1; at = json.indexOf("\\n", next)) {
+    breaks += 1;
+    next = at + 2;
+  }
+  // A backslash at the end may be the first half of a break.
+  counted.current = { upTo: Math.max(next, json.length - 1), breaks };
+  return breaks + 1;
+}
 
 function Outcome({ call }: { readonly call: CallView }) {
   const isRunning = call.state === "running";

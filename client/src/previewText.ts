@@ -29,9 +29,14 @@ export function findLines(document: string, text: string): Lines | undefined {
 
 /** The growing text as it is shown: its newest lines, and how many are before them. */
 export function previewLines(text: string): readonly string[] {
-  const lines = toLf(text).split("\n");
+  // It is asked for at every frame: of a long text only the end is taken apart.
+  let cut = text.length;
+  for (let breaks = 0; breaks <= shownLines && cut !== -1; breaks++) {
+    cut = cut === 0 ? -1 : text.lastIndexOf("\n", cut - 1);
+  }
+  const lines = toLf(text.slice(cut + 1)).split("\n");
   if (lines.at(-1) === "" && lines.length > 1) lines.pop();
-  const hidden = lines.length - shownLines;
+  const hidden = Math.max(0, lines.length - shownLines) + countLines(text, 0, cut + 1);
   const shown = lines.slice(-shownLines).map(clip);
   return hidden > 0 ? [`⋯ ${hidden} line${hidden === 1 ? "" : "s"} above`, ...shown] : shown;
 }

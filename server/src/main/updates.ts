@@ -2,11 +2,12 @@
  * Joins what streams between two display frames into one `session/update`, so that a fast model does not flood the client.
  *
  * Not here: what updates mean. Easily got wrong: order is kept across deltas and events; an event goes out at once, with
- * the deltas before it, and only neighbouring deltas of the same block are joined.
+ * the deltas before it, and so does a delta after a pause: only what comes within a frame of the last sending waits. Only
+ * neighbouring deltas of the same block are joined.
  */
 import type { SessionDelta, SessionId, SessionUpdate } from "../protocol/types.ts";
 
-/** Milliseconds that deltas may wait: one frame at 60 Hz. */
+/** Milliseconds between two sendings of deltas, and that a delta may wait: one frame at 60 Hz. */
 const frameMs = 16;
 
 /** What a coalescer needs: where batches go, and a timer. */
@@ -26,13 +27,20 @@ export interface Coalescer {
 /** Makes a coalescer. Call `flush` before the process ends. */
 export function createCoalescer({ send, after }: CoalescerDeps): Coalescer {
   const waiting = new Map<SessionId, SessionUpdate[]>();
-  let callOff: (() => void) | undefined;
+  /** Ends the frame after a sending; while there is one, deltas wait. */
+  let endFrame: (() => void) | undefined;
 
   const flush = () => {
-    callOff?.();
-    callOff = undefined;
+    endFrame?.();
+    endFrame = undefined;
     for (const [sessionId, updates] of waiting) send(sessionId, updates);
     waiting.clear();
+  };
+
+  const sendNow = () => {
+    const isEmpty = waiting.size === 0;
+    flush();
+    if (!isEmpty) endFrame = after(frameMs, sendNow);
   };
 
   const push = (sessionId: SessionId, update: SessionUpdate) => {
@@ -40,8 +48,7 @@ export function createCoalescer({ send, after }: CoalescerDeps): Coalescer {
     const previous = updates.at(-1);
     const joined = previous && !("seq" in update) && !("seq" in previous) ? tryJoin(previous, update) : undefined;
     waiting.set(sessionId, joined ? updates.with(-1, joined) : [...updates, update]);
-    if ("seq" in update) flush();
-    else callOff ??= after(frameMs, flush);
+    if ("seq" in update || !endFrame) sendNow();
   };
 
   return { push, flush };

@@ -21,10 +21,16 @@ export interface LineCounts {
 }
 
 /**
- * The greatest number of inserted and deleted lines that is looked for one by one. The library's work grows with its
- * square: at 2,000 it stays near 100 ms whatever the length of the texts.
+ * The greatest number of inserted and deleted lines that is looked for one by one, where no line is there to go by. The
+ * library's work grows with its square: at 2,000 it stays near 100 ms whatever the length of the texts.
  */
 const maxEditLength = 2_000;
+/** Inserted and deleted lines up to which no anchors are looked for. */
+const fewEdits = 64;
+/** Lines of each side that are looked at together while they go side by side: few enough to stay in the processor's cache. */
+const slabLines = 2_048;
+/** How often a stretch between two anchors is taken apart by anchors of its own. */
+const maxDepth = 8;
 
 /** The lines of a text, each with its ending; none for an empty text. */
 export function splitLines(text: string): string[] {
@@ -39,27 +45,17 @@ export function splitLines(text: string): string[] {
 }
 
 /**
- * The changes that turn one list of lines into another, in order, none touching the next. One change for all, where they
- * differ in more than `maxEdits` lines.
+ * The changes that turn one list of lines into another, in order, none touching the next. Where more than a few lines
+ * differ, it goes by the lines that occur once on either side, so that the work grows with the length of the lists; a
+ * stretch without such lines that differs in more than `maxEdits` is one change.
  */
 export function lineChanges(
   oldLines: readonly string[],
   newLines: readonly string[],
   maxEdits = maxEditLength,
 ): LineChange[] {
-  const shortest = Math.min(oldLines.length, newLines.length);
-  let head = 0;
-  while (head < shortest && oldLines[head] === newLines[head]) head += 1;
-  let tail = 0;
-  while (tail < shortest - head && oldLines[oldLines.length - 1 - tail] === newLines[newLines.length - 1 - tail]) {
-    tail += 1;
-  }
-  const oldMiddle = oldLines.slice(head, oldLines.length - tail);
-  const newMiddle = newLines.slice(head, newLines.length - tail);
-  if (oldMiddle.length === 0 && newMiddle.length === 0) return [];
-  const whole = { oldStart: head, oldCount: oldMiddle.length, newStart: head, newCount: newMiddle.length };
-  if (oldMiddle.length === 0 || newMiddle.length === 0) return [whole];
-  return middleChanges(oldMiddle, newMiddle, { offset: head, maxEdits }) ?? [whole];
+  const all = { oldStart: 0, oldCount: oldLines.length, newStart: 0, newCount: newLines.length };
+  return new LineDiff(oldLines, newLines, maxEdits).changesIn(all, 0);
 }
 
 /** The changes between two texts, by line. */
@@ -99,16 +95,169 @@ export function unifiedDiff(path: string, oldText: string | null, newText: strin
   );
 }
 
-function middleChanges(
-  oldLines: string[],
-  newLines: string[],
-  { offset, maxEdits }: { readonly offset: number; readonly maxEdits: number },
-): LineChange[] | undefined {
-  const parts = diffArrays(oldLines, newLines, { maxEditLength: maxEdits });
-  if (!parts) return undefined;
+/** Compares two lists of lines, stretch by stretch. */
+class LineDiff {
+  readonly #old: readonly string[];
+  readonly #new: readonly string[];
+  /** What is left of the work: the square of the edits that may be looked for one by one. */
+  #work: number;
+
+  constructor(oldLines: readonly string[], newLines: readonly string[], maxEdits: number) {
+    this.#old = oldLines;
+    this.#new = newLines;
+    this.#work = maxEdits * maxEdits;
+  }
+
+  /** The changes in a stretch; `depth` counts the stretches that it lies in. */
+  changesIn(stretch: LineChange, depth: number): LineChange[] {
+    const middle = this.#trimmed(stretch);
+    if (middle.oldCount === 0 && middle.newCount === 0) return [];
+    if (middle.oldCount === 0 || middle.newCount === 0) return [middle];
+    return (
+      this.#oneByOne(middle, Math.min(fewEdits, this.#affordable())) ??
+      this.#byAnchors(middle, depth) ??
+      this.#oneByOne(middle, this.#affordable()) ?? [middle]
+    );
+  }
+
+  #affordable(): number {
+    return Math.floor(Math.sqrt(this.#work));
+  }
+
+  /** The stretch without the equal lines at its ends. */
+  #trimmed({ oldStart, oldCount, newStart, newCount }: LineChange): LineChange {
+    const shortest = Math.min(oldCount, newCount);
+    let head = 0;
+    while (head < shortest && this.#old[oldStart + head] === this.#new[newStart + head]) head += 1;
+    let tail = 0;
+    const [oldEnd, newEnd] = [oldStart + oldCount - 1, newStart + newCount - 1];
+    while (tail < shortest - head && this.#old[oldEnd - tail] === this.#new[newEnd - tail]) tail += 1;
+    const same = head + tail;
+    return {
+      oldStart: oldStart + head,
+      oldCount: oldCount - same,
+      newStart: newStart + head,
+      newCount: newCount - same,
+    };
+  }
+
+  /** The fewest changes, or `undefined` when they are of more lines than `maxEdits`. */
+  #oneByOne(stretch: LineChange, maxEdits: number): LineChange[] | undefined {
+    const oldLines = this.#old.slice(stretch.oldStart, stretch.oldStart + stretch.oldCount);
+    const newLines = this.#new.slice(stretch.newStart, stretch.newStart + stretch.newCount);
+    const parts = diffArrays(oldLines, newLines, { maxEditLength: maxEdits });
+    const changes = parts && changesOf(parts, stretch);
+    // What is few costs no more than the lines themselves do; only the search for many is rationed.
+    if (maxEdits > fewEdits) {
+      const edits = changes?.reduce((sum, change) => sum + change.oldCount + change.newCount, 0) ?? maxEdits;
+      this.#work = Math.max(0, this.#work - edits * edits);
+    }
+    return changes;
+  }
+
+  /** The changes between the lines that occur once in each side of the stretch; `undefined` when there is none. */
+  #byAnchors(stretch: LineChange, depth: number): LineChange[] | undefined {
+    const anchors = depth < maxDepth ? this.#anchorsIn(stretch) : [];
+    if (anchors.length === 0) return undefined;
+    const changes: LineChange[] = [];
+    let { oldStart, newStart } = stretch;
+    const end = { old: stretch.oldStart + stretch.oldCount, new: stretch.newStart + stretch.newCount };
+    for (const anchor of [...anchors, end]) {
+      if (anchor.old > oldStart || anchor.new > newStart) {
+        const between = { oldStart, oldCount: anchor.old - oldStart, newStart, newCount: anchor.new - newStart };
+        for (const change of this.changesIn(between, depth + 1)) changes.push(change);
+      }
+      oldStart = anchor.old + 1;
+      newStart = anchor.new + 1;
+    }
+    return changes;
+  }
+
+  /** The anchors of a stretch: slab by slab while most lines of a slab are anchors, and then of all that is left. */
+  #anchorsIn(stretch: LineChange): Anchor[] {
+    const anchors: Anchor[] = [];
+    let { oldStart, newStart } = stretch;
+    const [oldEnd, newEnd] = [oldStart + stretch.oldCount, newStart + stretch.newCount];
+    for (;;) {
+      const rest = { oldStart, oldCount: oldEnd - oldStart, newStart, newCount: newEnd - newStart };
+      const slab = {
+        ...rest,
+        oldCount: Math.min(slabLines, rest.oldCount),
+        newCount: Math.min(slabLines, rest.newCount),
+      };
+      const found = inOrder(this.#commonOnce(slab));
+      const last = found.at(-1);
+      const isAligned = last && found.length > slabLines / 2;
+      const some = isAligned ? found : inOrder(this.#commonOnce(rest));
+      for (const anchor of some) anchors.push(anchor);
+      if (!isAligned) return anchors;
+      oldStart = last.old + 1;
+      newStart = last.new + 1;
+    }
+  }
+
+  /** Where the lines are that occur once in each side of a stretch, in the order of the old side. */
+  #commonOnce({ oldStart, oldCount, newStart, newCount }: LineChange): Anchor[] {
+    const oldPlaces = placesOf(this.#old, oldStart, oldCount);
+    const newPlaces = placesOf(this.#new, newStart, newCount);
+    const anchors: Anchor[] = [];
+    for (const [line, old] of oldPlaces) {
+      const place = newPlaces.get(line);
+      if (old !== severalTimes && place !== undefined && place !== severalTimes) anchors.push({ old, new: place });
+    }
+    return anchors;
+  }
+}
+
+/** The places of one line in both lists. */
+interface Anchor {
+  readonly old: number;
+  readonly new: number;
+}
+
+const severalTimes = -1;
+
+function placesOf(lines: readonly string[], start: number, count: number): Map<string, number> {
+  const places = new Map<string, number>();
+  for (let at = start; at < start + count; at += 1) {
+    const line = lines[at] ?? "";
+    places.set(line, places.has(line) ? severalTimes : at);
+  }
+  return places;
+}
+
+/** The most anchors, given in the order of the old list, that are in the order of the new one too. */
+function inOrder(anchors: readonly Anchor[]): Anchor[] {
+  /** The index of the anchor that ends the best row of each length, and for each anchor the one before it in its row. */
+  const ends: number[] = [];
+  const before: number[] = [];
+  for (const [index, anchor] of anchors.entries()) {
+    let low = 0;
+    let high = ends.length;
+    // Most lines are in order already, so the end is looked at first.
+    if ((anchors[ends[high - 1] ?? -1]?.new ?? -1) < anchor.new) low = high;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if ((anchors[ends[middle] ?? -1]?.new ?? -1) < anchor.new) low = middle + 1;
+      else high = middle;
+    }
+    before[index] = ends[low - 1] ?? -1;
+    ends[low] = index;
+  }
+  const row: Anchor[] = [];
+  for (let at = ends.at(-1) ?? -1; at !== -1; at = before[at] ?? -1) {
+    const anchor = anchors[at];
+    if (anchor) row.push(anchor);
+  }
+  return row.reverse();
+}
+
+function changesOf(
+  parts: readonly { readonly count: number; readonly added: boolean; readonly removed: boolean }[],
+  stretch: LineChange,
+): LineChange[] {
   const changes: LineChange[] = [];
-  let oldAt = offset;
-  let newAt = offset;
+  let { oldStart: oldAt, newStart: newAt } = stretch;
   let open: { oldStart: number; oldCount: number; newStart: number; newCount: number } | undefined;
   for (const part of parts) {
     if (!part.added && !part.removed) {

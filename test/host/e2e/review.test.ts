@@ -201,6 +201,16 @@ describe("review by file and of all", () => {
   });
 });
 
+/** Where the editor's lines are. */
+function placesOfLines(page: Page): Promise<string> {
+  return page.evaluate(() =>
+    [...document.querySelectorAll<HTMLElement>(".editor-instance .view-line")]
+      .map(({ style }) => style.top)
+      .sort()
+      .join(" "),
+  );
+}
+
 describe("an edit that is being written", () => {
   for (const [theme, title] of Object.entries({ light: "Light Modern", dark: "Dark Modern" })) {
     it(`grows in the open editor and is gone when it is refused, in a ${theme} theme`, async () => {
@@ -217,6 +227,7 @@ describe("an edit that is being written", () => {
         await chooseTheme(workbench, title);
         await page.keyboard.press("ControlOrMeta+End");
         await panel.getByRole("textbox").first().fill("Change the values");
+        const places = await placesOfLines(page);
         await panel.getByRole("button", { name: "Send" }).click();
         await double.reached("mid");
         await page.waitForFunction(() =>
@@ -226,6 +237,7 @@ describe("an edit that is being written", () => {
         );
         await screenshot("written");
         assert.equal((await painted(page)).length, 1);
+        assert.equal(await placesOfLines(page), places, "no line has moved");
         assert.equal(await page.locator(".tab.dirty").count(), 0, "the document is untouched");
         double.release("mid");
         await panel.getByRole("button", { name: "Deny" }).click();

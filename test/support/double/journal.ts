@@ -46,6 +46,8 @@ export interface RecordedRequest {
   status: number;
   outcome: Outcome;
   firstByteAt: number | undefined;
+  /** When each delta was handed to the socket, in a double that takes time to write; the first 20,000. */
+  readonly sentAt: number[];
   endedAt: number | undefined;
   usage: DoubleUsage | undefined;
   messageId: string | undefined;

@@ -22,6 +22,8 @@ export interface Performance {
   readonly chunkBytes: number | undefined;
   /** Called once, just before the first byte of the body. */
   readonly begin: () => void;
+  /** Called just before each frame that has tokens is written. */
+  readonly sending: () => void;
   /** Called once the last byte was written, before the client can answer to it. */
   readonly completed: () => void;
 }
@@ -81,6 +83,7 @@ class Player {
       if (frame.closing) await this.#act(answer.atEnd);
       await pace.write(frame.tokens, this.#signal);
       if (last && this.#byteStops.length === 0) this.#show.completed();
+      if (frame.tokens > 0) this.#show.sending();
       await this.#write(Buffer.from(frame.text));
       await this.#act(frame.after);
       await this.#actAt(answer.atEvents, index + 1);

@@ -68,6 +68,8 @@ const paths: Readonly<Record<string, Api>> = {
 };
 const maxBodyBytes = 64 * 1024 * 1024;
 const maxRequests = 20_000;
+/** Times of deltas kept for one request. */
+const maxSentTimes = 20_000;
 // A parsed body and its view take about four times its bytes.
 const maxKeptBytes = 128 * 1024 * 1024;
 
@@ -289,6 +291,10 @@ export class ModelDouble implements AsyncDisposable {
           record.firstByteAt = this.#clock.now();
           share.commit();
         },
+        sending: () => {
+          if (this.#options.timing?.tokensPerSecond && record.sentAt.length < maxSentTimes)
+            record.sentAt.push(this.#clock.now());
+        },
         // What a client cannot read was not answered, though every byte of it was sent.
         completed: () => this.#finish(record, 200, spoiled ? "fault" : "complete"),
       },
@@ -330,6 +336,7 @@ export class ModelDouble implements AsyncDisposable {
       status: 0,
       outcome: "pending",
       firstByteAt: undefined,
+      sentAt: [],
       endedAt: undefined,
       usage: undefined,
       messageId: undefined,

@@ -31,6 +31,21 @@ describe("the growing text", () => {
     expect(previewLines(`\t${"x".repeat(1000)}`)[0]).toHaveLength(160);
   });
 
+  test.each([1, 2, 15, 16, 17, 18, 40])(
+    "of %i lines counts every one, with a line break at the end or not",
+    (count) => {
+      const lines = Array.from({ length: count }, (_, index) => (index % 3 === 0 ? "" : `line ${index}`));
+      lines[count - 1] = "the last";
+      const hidden = count - 16;
+      const note = hidden > 0 ? [`⋯ ${hidden} line${hidden === 1 ? "" : "s"} above`] : [];
+      for (const end of ["\n", "\r\n"]) {
+        for (const last of ["", end]) {
+          expect(previewLines(lines.join(end) + last)).toEqual([...note, ...lines.slice(-16)]);
+        }
+      }
+    },
+  );
+
   test("cannot break out of its style", () => {
     const css = previewCss('x"; } body { display: none } /* \\ </style>\u0000\ud83d', true);
     const content = /content:"([^"]*)" !important$/.exec(css)?.[1];

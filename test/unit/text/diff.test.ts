@@ -26,6 +26,41 @@ describe("diffTexts", () => {
     }
   });
 
+  it("gives such changes where there are lines to go by, and lines that repeat, and lines that moved", () => {
+    const random = seeded(4);
+    const fresh = () => random.pick([`unique ${random.below(1_000_000)}`, "repeated", "", "}"]);
+    for (let round = 0; round < 60; round += 1) {
+      const before = Array.from({ length: 600 }, fresh);
+      const after = before.flatMap((line) => random.pick([[line], [line], [line], [], [fresh()], [line, fresh()]]));
+      const moved = random.below(after.length);
+      after.push(...after.splice(moved, 40));
+      const [old, now] = [before.join("\n"), after.join("\n")];
+      expect(applied(old, now)).toBe(now);
+      const changes = diffTexts(old, now);
+      for (const [at, change] of changes.entries()) {
+        const previous = changes[at - 1];
+        if (previous) expect(change.oldStart).toBeGreaterThan(previous.oldStart + previous.oldCount);
+      }
+    }
+  });
+
+  it("tells 5,000 changed lines of 100,000 apart, as few changes as there are", () => {
+    const lines = (isChanged: (at: number) => boolean) =>
+      Array.from({ length: 100_000 }, (_, at) => `${isChanged(at) ? "changed" : "line"} ${at}\n`).join("");
+    const changes = diffTexts(
+      lines(() => false),
+      lines((at) => at % 20 === 7),
+    );
+    expect(changes).toHaveLength(5_000);
+    expect(changes[1]).toEqual({ oldStart: 27, oldCount: 1, newStart: 27, newCount: 1 });
+  });
+
+  it("gives one change where more differs than may be looked for and no line is there to go by", () => {
+    const random = seeded(5);
+    const noise = () => Array.from({ length: 20_000 }, () => `${random.below(50)}\n`).join("");
+    expect(diffTexts(`a\n${noise()}a\n`, `a\n${noise()}a\n`)).toHaveLength(1);
+  });
+
   it("counts a changed line as one added and one removed", () => {
     expect(countLines("a\nb\nc\n", "a\nB\nc\nd\n")).toEqual({ addedLines: 2, removedLines: 1 });
     expect(countLines(null, "a\nb")).toEqual({ addedLines: 2, removedLines: 0 });

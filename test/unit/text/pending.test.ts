@@ -238,7 +238,7 @@ describe("what is pending", () => {
 
   test.each([
     [30, 10],
-    [900, 1],
+    [900, 300],
   ])("of %i rewritten lines the user takes back every third: %i hunks", (count, hunks) => {
     const lines = (word: (at: number) => string) => join(Array.from({ length: count }, (_, at) => `${word(at)} ${at}`));
     const original = lines(() => "line");
