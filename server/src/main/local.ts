@@ -72,6 +72,7 @@ export async function createLocalHost(options: LocalHostOptions): Promise<LocalH
   ];
   const models = createLocalModels({
     config,
+    onProblem,
     ...(options.onModelsChanged ? { onDidChange: options.onModelsChanged } : {}),
   });
   const disk = createDiskWorkspace({

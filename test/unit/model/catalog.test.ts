@@ -1,6 +1,6 @@
 /** Names find models, additions are checked, costs follow the price step. */
 import { describe, expect, test } from "vitest";
-import { catalog, costOf, findModel, mergeModels } from "../../../server/src/model/catalog.ts";
+import { catalog, costOf, findModel, mergeModels, priceBeside } from "../../../server/src/model/catalog.ts";
 import { parseModels } from "../../../server/src/model/catalogSchema.ts";
 import { modelSpec, noUsage } from "./support.ts";
 
@@ -80,4 +80,15 @@ describe("costOf", () => {
   test("knows nothing of local models", () => {
     expect(costOf(findModel("ollama/qwen3"), million)).toBeUndefined();
   });
+});
+
+test.each([
+  { model: { price: { input: 4, output: 20, cacheWrite: 5, cacheRead: 0.2 } }, price: "dearer" },
+  { model: { price: { input: 1, output: 5, cacheWrite: 1, cacheRead: 0.1 } }, price: "cheaper" },
+  { model: { price: { input: 2, output: 11, cacheWrite: 1, cacheRead: 0.1 } }, price: "similar" },
+  { model: { local: true }, price: "free" },
+  { model: {}, price: "unknown" },
+] as const)("beside another a model is $price", ({ model, price }) => {
+  const other = modelSpec({ price: { input: 2, output: 10, cacheWrite: 2.5, cacheRead: 0.1 } });
+  expect(priceBeside(modelSpec(model), other)).toBe(price);
 });
