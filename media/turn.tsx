@@ -6,6 +6,7 @@
  */
 
 import { useState } from "preact/hooks";
+import type { PanelAction } from "../server/src/protocol/panel.ts";
 import type { FileChange, ModelChoice, SessionId, UndoneFile } from "../server/src/protocol/types.ts";
 import { count, dollars, duration, relativePath, splitPath } from "./format.ts";
 import type { Page } from "./page.ts";
@@ -163,7 +164,7 @@ function Ending({ turn, isLast, page }: TurnProps) {
   const { end } = turn;
   if (!end || end.stopReason === "end_turn") return null;
   const { failure } = end;
-  const needsKey = failure?.code === "auth" || failure?.code === "needs_key";
+  const way = failure ? wayOut(failure.code) : undefined;
   const isFault = end.stopReason === "error" || end.stopReason === "refusal";
   return (
     <>
@@ -173,20 +174,66 @@ function Ending({ turn, isLast, page }: TurnProps) {
         <span>{failure?.message ?? stopped[end.stopReason]}</span>
         {isLast && failure ? (
           <div class="buttons">
-            {needsKey ? (
+            {way === "set_api_key" ? (
               <Button primary onClick={() => page.post({ type: "set_api_key" })}>
                 Set API key
               </Button>
             ) : null}
-            <Button primary={!needsKey} onClick={() => page.post({ type: "try_again", prompt: turn.prompt })}>
+            {way === "new_session" ? (
+              <Button primary onClick={() => page.post({ type: "new_session" })}>
+                New session
+              </Button>
+            ) : null}
+            <Button primary={way === "try_again"} onClick={() => page.post({ type: "try_again", prompt: turn.prompt })}>
               Try again
             </Button>
+            {ofModel.has(failure.code) ? (
+              <Button
+                primary={way === "select_model"}
+                onClick={() => page.post({ type: "do", action: "select_model" })}
+              >
+                Choose another model
+              </Button>
+            ) : null}
             <Button onClick={() => page.post({ type: "do", action: "show_log" })}>Show log</Button>
           </div>
         ) : null}
       </div>
     </>
   );
+}
+
+/** Failures that another model may not have. */
+const ofModel: ReadonlySet<string> = new Set([
+  "auth",
+  "badRequest",
+  "billing",
+  "contextOverflow",
+  "network",
+  "notFound",
+  "overloaded",
+  "protocol",
+  "rateLimit",
+  "refusal",
+  "server",
+  "unavailable",
+]);
+
+/** What is most likely to help after a failure; the other choices are offered beside it. */
+function wayOut(code: string): PanelAction | "new_session" {
+  switch (code) {
+    case "auth":
+    case "needs_key":
+      return "set_api_key";
+    case "billing":
+    case "notFound":
+    case "unavailable":
+      return "select_model";
+    case "contextOverflow":
+      return "new_session";
+    default:
+      return "try_again";
+  }
 }
 
 const undoWords: { readonly [outcome in UndoneFile["outcome"]]: string } = {

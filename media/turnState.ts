@@ -12,6 +12,7 @@ import type {
   Json,
   Location,
   PermissionRequest,
+  PriceClass,
   PromptOrigin,
   PromptPart,
   SessionDelta,
@@ -119,7 +120,11 @@ export function foldTurn(turn: TurnView, event: SessionEvent): TurnView {
     case "step_started":
       return { ...withoutRetry(turn), step: event.step, open: [] };
     case "step_restarted":
-      return { ...withoutRetry(turn), ...restarted(turn, event.seq, event.step) };
+      return { ...withoutRetry(turn), ...dropped(turn, event, "info", "The connection broke. Asking again.") };
+    case "model_changed": {
+      const remark = `Went on with ${event.label}${priceWords[event.price]}, because: ${event.reason}`;
+      return { ...withoutRetry(turn), model: event.to, ...dropped(turn, event, "warning", remark) };
+    }
     case "assistant_block":
       return withBlock(withoutRetry(turn), event.step, event.index, event.block);
     case "tool_started":
@@ -285,10 +290,25 @@ function withCall(turn: TurnView, callId: CallId, change: (call: CallView) => Ca
   return call ? { ...turn, calls: new Map(turn.calls).set(callId, change(call)) } : turn;
 }
 
-function restarted(turn: TurnView, seq: number, step: number): Pick<TurnView, "open" | "blocks"> {
-  const kept = turn.blocks.filter(({ key }) => !key.startsWith(`${step}.`));
-  const message = "The connection broke. Asking again.";
-  return { open: [], blocks: [...kept, { kind: "notice", key: `n${seq}`, level: "info", message }] };
+const priceWords: { readonly [price in PriceClass]: string } = {
+  free: " (local, no price)",
+  cheaper: " (cheaper)",
+  similar: " (about the same price)",
+  dearer: " (dearer)",
+  unknown: " (price not known)",
+};
+
+/** Without what a failed step had said, which no model is shown again; a step with a call stays. */
+function dropped(
+  turn: TurnView,
+  { seq, step }: { readonly seq: number; readonly step: number },
+  level: "info" | "warning",
+  message: string,
+): Pick<TurnView, "open" | "blocks"> {
+  const isOfStep = ({ key }: Block) => key.startsWith(`${step}.`);
+  const hasCall = turn.blocks.some((block) => block.kind === "call" && isOfStep(block));
+  const kept = hasCall ? turn.blocks : turn.blocks.filter((block) => !isOfStep(block));
+  return { open: [], blocks: [...kept, { kind: "notice", key: `n${seq}`, level, message }] };
 }
 
 function withStepCosts(turn: TurnView, event: Extract<SessionEvent, { type: "step_finished" }>): TurnView {

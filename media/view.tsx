@@ -24,6 +24,7 @@ export interface ViewProps {
 
 const actionLabels: { readonly [action in PanelAction]: string } = {
   set_api_key: "Add API key",
+  select_model: "Choose another model",
   try_again: "Try again",
   show_log: "Show log",
   restart_host: "Restart",

@@ -52,6 +52,16 @@ function readCounts(name) {
   }
 }
 
+/** The counts in a report of vitest. */
+function readReport(file) {
+  try {
+    const { numPassedTests, numFailedTests, numPendingTests } = JSON.parse(fs.readFileSync(file, "utf8"));
+    return { passed: numPassedTests, failed: numFailedTests, skipped: numPendingTests };
+  } catch {
+    return { passed: 0, failed: 1, skipped: 0 };
+  }
+}
+
 /** Adds one failure where a program failed although every test in it passed: a type error, a lint finding, a crash. */
 function withExitCode(counts, code) {
   const failed = counts.reduce((sum, part) => sum + part.failed, 0);
@@ -73,6 +83,23 @@ async function main() {
   console.log("\nTypes, lint, dead code and the tests that need no VS Code");
   const checked = await run(["test/check.mjs", "--counts", path.join(countsFolder, "check.json")], { minutes: 4 });
   results.push(...withExitCode([readCounts("check")], checked));
+
+  console.log("\nFaults at every byte of a model's answer");
+  const report = path.join(countsFolder, "exhaustive-vitest.json");
+  const vitest = path.join("node_modules", "vitest", "vitest.mjs");
+  const struck = await run(
+    [
+      vitest,
+      "run",
+      "--config",
+      "test/exhaustive/vitest.config.ts",
+      "--reporter=default",
+      "--reporter=json",
+      `--outputFile.json=${report}`,
+    ],
+    { minutes: 6 },
+  );
+  results.push(...withExitCode([readReport(report)], struck));
 
   if (built === 0) {
     console.log("\nThe tests in a real VS Code");

@@ -294,6 +294,7 @@ export function activate(context: ExtensionContext): HermesApi {
 
 const actionCommands = {
   set_api_key: "hermes.setApiKey",
+  select_model: "hermes.selectModel",
   try_again: "hermes.openPanel",
   show_log: "hermes.showLog",
   restart_host: "hermes.restartHost",

@@ -53,6 +53,51 @@ export const settings = {
     description:
       "The model to use, as `provider/model`, for example `anthropic/claude-sonnet-5-5`, `openai/gpt-6.1-sol` or `ollama/qwen3`. `auto` takes the first that is ready: Anthropic, OpenAI, a local server, then the recorded tour.",
   },
+  "model.fallbacks": {
+    type: "strings",
+    scope: "user",
+    default: [],
+    description:
+      "Models that go on with a turn when the one before has failed for good, in this order, for example `openai/gpt-6.1-sol`. The conversation is then sent to that model's vendor. The next turn begins with your own choice again.",
+  },
+  "model.concurrency": {
+    type: "number",
+    default: 8,
+    minimum: 1,
+    maximum: 64,
+    description: "How many requests of one key may be open at once, over all sessions of a window.",
+  },
+  "model.retrySeconds": {
+    type: "number",
+    default: 180,
+    minimum: 0,
+    maximum: 3600,
+    description:
+      "For how long a request that fails before its answer begins is tried again, in seconds. `0` never tries again.",
+  },
+  "model.connectSeconds": {
+    type: "number",
+    default: 10,
+    minimum: 1,
+    maximum: 10,
+    description: "How long a connection to a model may take to come about, in seconds.",
+  },
+  "model.firstByteSeconds": {
+    type: "number",
+    default: 120,
+    minimum: 1,
+    maximum: 290,
+    description:
+      "How long a model may take to begin its answer, in seconds. Local servers, which read the whole prompt first, always get 290.",
+  },
+  "model.gapSeconds": {
+    type: "number",
+    default: 120,
+    minimum: 1,
+    maximum: 290,
+    description:
+      "How long a model may be silent in the middle of its answer, in seconds. Keep-alives of the vendor count as life, so long thinking is not silence.",
+  },
   "anthropic.baseUrl": {
     type: "string",
     scope: "user",

@@ -7,7 +7,6 @@
 import type { Clock } from "./base/async.ts";
 import { isAbort, messageOf, RequestError, ToolError } from "./base/errors.ts";
 import { log } from "./base/trace.ts";
-import type { Provider } from "./model/provider.ts";
 import type {
   ListModelsResult,
   ListSessionsParams,
@@ -29,7 +28,6 @@ import type {
   ApprovalChoice,
   CredentialName,
   Failure,
-  ModelSpec,
   PendingFile,
   PermissionRequest,
   PromptPart,
@@ -37,9 +35,9 @@ import type {
   SessionId,
   SessionUpdate,
   TurnId,
-  Usage,
 } from "./protocol/types.ts";
 import { undoTurn } from "./session/checkpoint.ts";
+import type { FallbackDeps, TurnModel } from "./session/fallback.ts";
 import { momentContext, systemPrompt } from "./session/prompt.ts";
 import { Review } from "./session/review.ts";
 import { createSession, openSession, openTurnOwner, type Session, type SessionDeps } from "./session/session.ts";
@@ -52,13 +50,8 @@ import type { Registry } from "./tools/registry.ts";
 import { createQueues } from "./workspace/queues.ts";
 import type { Workspace } from "./workspace/workspace.ts";
 
-/** A model ready to be asked. */
-export interface ReadyModel {
-  readonly spec: ModelSpec;
-  readonly provider: Provider;
-  /** US dollars, where the price is known. */
-  readonly costOf: (usage: Usage) => number | undefined;
-}
+/** A model ready to be asked, and those that the user has named to go on with when it fails. */
+export interface ReadyModel extends TurnModel, Pick<FallbackDeps, "fallbacks"> {}
 
 /** The models that can be used now. `main/models.ts` makes it. */
 export interface Models {
@@ -390,8 +383,8 @@ export class AgentHost {
       const end = await runTurn(
         {
           session,
-          provider: model.provider,
-          model: model.spec,
+          model,
+          ...(model.fallbacks ? { fallbacks: model.fallbacks } : {}),
           tools: live.registry.specs(),
           createScheduler: createToolCalls({
             ...this.#deps,
@@ -401,7 +394,6 @@ export class AgentHost {
             memory: live.memory,
             fileOrder: this.#fileOrder,
           }),
-          costOf: model.costOf,
           clock: this.#deps.clock,
           maxSteps: this.#deps.maxSteps(),
         },

@@ -15,7 +15,8 @@ import type {
   SessionEventBody,
   TurnId,
 } from "../../server/src/protocol/types.ts";
-import { blobIdOf, EditLedger, type FileView } from "../../server/src/session/editLedger.ts";
+import { EditLedger } from "../../server/src/session/editLedger.ts";
+import { blobIdOf, type FileView } from "../../server/src/session/fileView.ts";
 import { createMemoryStore } from "../../server/src/storage/memory.ts";
 import { mergeTexts } from "../../server/src/text/merge.ts";
 import { hunksOf, keepHunks } from "../../server/src/text/pending.ts";

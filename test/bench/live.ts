@@ -161,7 +161,7 @@ async function withStage<T>(
     testsPath,
     env: { ANTHROPIC_API_KEY: seed, ANTHROPIC_BASE_URL: double.url },
     settings: {
-      "hermes.model": "anthropic/claude-sonnet-5-5",
+      "hermes.model.name": "anthropic/claude-sonnet-5-5",
       "hermes.localModels.detect": false,
       "files.autoSave": "off",
       "editor.minimap.enabled": false,

@@ -369,12 +369,12 @@ describe.each(formats)("$api", (format) => {
 
     test.each([
       { at: "start" as const, ms: 120_000, says: "nothing for 120 s" },
-      { at: "headers" as const, ms: 120_000, says: "nothing for 120 s" },
-      { at: { text: 3 }, ms: 60_000, says: "nothing for 60 s" },
+      { at: "headers" as const, ms: 120_000, says: "nothing for 120 s after it was asked" },
+      { at: { text: 3 }, ms: 60_000, says: "nothing for 60 s in the middle of its answer" },
     ])("silence at $at ends the request", async ({ at, ms, says }) => {
       const timers = new Timers();
       const double = await start([{ say: "Hello.", hold: { name: "silent", at } }]);
-      const run = failed(double, { after: timers.after });
+      const run = failed(double, { after: timers.after, gapMs: 60_000 });
       await double.reached("silent");
       await timers.fire(ms);
       const { error } = await run;

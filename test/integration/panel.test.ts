@@ -370,12 +370,30 @@ describe("a finished turn", () => {
         }),
       ],
       async (panel) => {
-        for (const name of ["Set API key", "Try again", "Show log"]) await button(panel, name).click();
+        for (const name of ["Set API key", "Try again", "Choose another model", "Show log"])
+          await button(panel, name).click();
         expect(await panel.posted()).toEqual([
           { type: "set_api_key" },
           { type: "try_again", prompt: [{ type: "text", text: "Fix it" }] },
+          { type: "do", action: "select_model" },
           { type: "do", action: "show_log" },
         ]);
+      },
+    ));
+
+  test("that no longer fits the model offers a new session first", () =>
+    withPanel(
+      [
+        session(...begun, {
+          type: "turn_finished",
+          turnId,
+          stopReason: "error",
+          failure: { code: "contextOverflow", message: "The conversation is too long." },
+        }),
+      ],
+      async (panel) => {
+        await panel.page.locator(".ending .button.primary", { hasText: "New session" }).click();
+        expect(await panel.posted()).toEqual([{ type: "new_session" }]);
       },
     ));
 
@@ -457,7 +475,7 @@ describe("the page", () => {
       await button(panel, "Open as CSV").click();
       expect(await panel.posted()).toEqual([{ type: "export_cost" }]);
       await cost.press("Escape");
-      expect(await cost.count()).toBe(0);
+      await cost.waitFor({ state: "detached" });
       await panel.send({ ...spent, rows: [] });
       await panel.page.getByText(/Nothing was spent/).waitFor();
     }));

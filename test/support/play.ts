@@ -38,7 +38,7 @@ export interface PlayOptions {
   /** Answers approvals; everything is allowed once when absent. */
   readonly ask?: (request: PermissionRequest, signal: AbortSignal) => Promise<ApprovalChoice>;
   readonly host?: Partial<LocalHostOptions>;
-  readonly settings?: { readonly [name: string]: string | number | boolean };
+  readonly settings?: { readonly [name: string]: string | number | boolean | readonly string[] };
 }
 
 /** A running play. */

@@ -40,7 +40,7 @@ test("commands do not get the keys", () => {
 
 test("a workspace can neither bring permissions nor send keys elsewhere", () => {
   const { properties } = manifestConfiguration() as { properties: { [name: string]: { scope: string } } };
-  for (const name of ["permissions.rules", "anthropic.baseUrl", "openai.baseUrl"]) {
+  for (const name of ["permissions.rules", "model.fallbacks", "anthropic.baseUrl", "openai.baseUrl"]) {
     expect(properties[`hermes.${name}`]?.scope).toBe("machine");
   }
 });

@@ -14,7 +14,10 @@ export class ToolError extends Error {
 export type ProviderErrorKind =
   | "rateLimit"
   | "overloaded"
+  /** Not asked at all, because it has failed too often; `retryAfterMs` says when it is asked again. */
+  | "unavailable"
   | "auth"
+  | "billing"
   | "notFound"
   | "contextOverflow"
   | "badRequest"

@@ -7,7 +7,15 @@
 import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import { stripVTControlCharacters, styleText } from "node:util";
 import type { PromptResult } from "../protocol/methods.ts";
-import type { Failure, FileChange, SessionEvent, SessionId, SessionSummary, SessionUpdate } from "../protocol/types.ts";
+import type {
+  Failure,
+  FileChange,
+  PriceClass,
+  SessionEvent,
+  SessionId,
+  SessionSummary,
+  SessionUpdate,
+} from "../protocol/types.ts";
 
 /** Where a turn is drawn. */
 export interface Output {
@@ -84,6 +92,14 @@ function textOutput(out: Sink, err: Sink): Output {
   };
 }
 
+const priceWords: { readonly [price in PriceClass]: string } = {
+  free: " (local, no price)",
+  cheaper: " (cheaper)",
+  similar: " (about the same price)",
+  dearer: " (dearer)",
+  unknown: " (price not known)",
+};
+
 /** One line about an update, or nothing where there is nothing to say. */
 function describe(update: SessionUpdate): string | undefined {
   switch (update.type) {
@@ -99,6 +115,8 @@ function describe(update: SessionUpdate): string | undefined {
       return describeChange(update.change);
     case "retry_delta":
       return `${update.reason} Trying again.`;
+    case "model_changed":
+      return `Went on with ${safe(update.label)}${priceWords[update.price]}, because: ${safe(update.reason)}`;
     case "notice":
       return update.message;
     default:

@@ -89,6 +89,7 @@ export async function createLocalHost(options: LocalHostOptions): Promise<LocalH
   const models = createLocalModels({
     config,
     budget: withBudget({ ledger: spending, limits: () => readLimits(config) }),
+    onProblem,
     ...(options.onModelsChanged ? { onDidChange: options.onModelsChanged } : {}),
   });
   const disk = createDiskWorkspace({

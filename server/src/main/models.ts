@@ -12,8 +12,11 @@ import { log } from "../base/trace.ts";
 import { type Config, keyVariables } from "../config.ts";
 import type { Models, ReadyModel } from "../host.ts";
 import { createAnthropicProvider } from "../model/anthropic.ts";
+import { Breaker, withBreaker } from "../model/breaker.ts";
 import { findModel, mergeModels } from "../model/catalog.ts";
+import type { ConnectionOptions } from "../model/connection.ts";
 import { detectLocalModels } from "../model/detect.ts";
+import { Limiter, withLimiter } from "../model/limiter.ts";
 import { createOpenAIChatProvider } from "../model/openaiChat.ts";
 import { createOpenAIResponsesProvider } from "../model/openaiResponses.ts";
 import { costOf, toUsd } from "../model/price.ts";
@@ -21,6 +24,7 @@ import { compose, type Provider, type ProviderDecorator } from "../model/provide
 import { withRetry } from "../model/retry.ts";
 import type { ListModelsResult } from "../protocol/methods.ts";
 import type { CredentialName, ModelApi, ModelChoice, ModelSpec, Usage } from "../protocol/types.ts";
+import type { TurnModel } from "../session/fallback.ts";
 
 /** The model that plays the recorded tour: the one that needs nothing. */
 export const recordedModel: ModelSpec = {
@@ -40,6 +44,8 @@ export interface LocalModelsOptions {
   readonly onDidChange?: (list: ListModelsResult) => void;
   /** Writes down what requests spend, and holds them to the limits. */
   readonly budget: ProviderDecorator;
+  /** Told of fallbacks that cannot be used, when one would be. */
+  readonly onProblem?: (problem: string) => void;
 }
 
 /** `Models` that follow changed settings and keys. */
@@ -60,10 +66,16 @@ class MachineModels implements LocalModels {
   #selected: string | undefined;
   #known: Promise<readonly ModelSpec[]> | undefined;
   #local: Promise<readonly ModelSpec[]> | undefined;
-  readonly #providers = new Map<ModelApi, Provider>();
+  /** By wire format and base URL. */
+  readonly #providers = new Map<string, Provider>();
+  /** By base URL and key. They outlive changed settings: what a vendor wants does not change with those. */
+  readonly #limiters = new Map<string, Limiter>();
+  readonly #breakers = new Map<string, Breaker>();
+  readonly #onProblem: (problem: string) => void;
 
-  constructor({ config, onDidChange, budget }: LocalModelsOptions) {
+  constructor({ config, onDidChange, budget, onProblem }: LocalModelsOptions) {
     this.#budget = budget;
+    this.#onProblem = onProblem ?? ((problem) => log("warn", problem));
     this.#config = config;
     this.#credentials = config.credentials;
     this.#onDidChange = onDidChange;
@@ -113,7 +125,51 @@ class MachineModels implements LocalModels {
         `${spec.label} needs a key for ${vendorNames[missing]}. Set it with “Hermes: Set API Key” or in ${keyVariables[missing]}, or choose another model.`,
       );
     }
-    return { spec, provider: this.#provider(spec.api), costOf: (usage) => priceOf(spec, usage) };
+    const chain = this.#config.settings["model.fallbacks"].filter((name) => name !== spec.id);
+    if (chain.length === 0 || spec.api === "recorded") return this.#turnModel(spec, true);
+    return { ...this.#turnModel(spec, false), fallbacks: () => this.#fallbacks(spec, chain) };
+  }
+
+  async #fallbacks(first: ModelSpec, chain: readonly string[]): Promise<readonly TurnModel[]> {
+    const specs = new Map<string, ModelSpec>();
+    for (const name of chain) {
+      const spec = await this.#fallback(name);
+      if (spec && spec.id !== first.id) specs.set(spec.id, spec);
+    }
+    return [...specs.values()].map((spec, index) => this.#turnModel(spec, index === specs.size - 1));
+  }
+
+  async #fallback(name: string): Promise<ModelSpec | undefined> {
+    const leftOut = (why: string) =>
+      this.#onProblem(`The fallback ${name} in hermes.model.fallbacks is left out: ${why}`);
+    try {
+      const spec = await this.#find(name);
+      const missing = this.#missing(spec);
+      if (missing) leftOut(`there is no key for ${vendorNames[missing]}.`);
+      else if (spec.api === "recorded") leftOut("a recording answers nothing but its own prompts.");
+      else return spec;
+    } catch (error) {
+      if (!(error instanceof RequestError)) throw error;
+      leftOut(error.message);
+    }
+    return undefined;
+  }
+
+  #turnModel(spec: ModelSpec, isLast: boolean): TurnModel {
+    const { "model.retrySeconds": seconds } = this.#config.settings;
+    const retry = withRetry({
+      clock: systemClock,
+      random: Math.random,
+      maxAttempts: 4,
+      maxTotalMs: seconds * 1000,
+      patient: isLast,
+    });
+    const provider = this.#provider(spec);
+    return {
+      spec,
+      provider: spec.api === "recorded" ? provider : compose(provider, retry),
+      costOf: (usage) => priceOf(spec, usage),
+    };
   }
 
   /** The model for an id, or the first that is ready when nobody has chosen one. */
@@ -171,29 +227,66 @@ class MachineModels implements LocalModels {
     return this.#local;
   }
 
-  #provider(api: ModelApi): Provider {
-    const known = this.#providers.get(api);
+  #provider(spec: ModelSpec): Provider {
+    const { api, local } = spec;
+    const credential = credentialOf[api];
+    const baseUrl = spec.baseUrl ?? (credential && this.#config.baseUrls[credential]) ?? credential ?? "";
+    const name = JSON.stringify([api, baseUrl, local]);
+    const known = this.#providers.get(name);
     if (known) return known;
-    const made =
-      api === "recorded"
-        ? this.#wire(api)
-        : compose(
-            this.#wire(api),
-            withRetry({ clock: systemClock, random: Math.random, maxAttempts: 4 }),
-            // Innermost: each attempt is a request of its own.
-            this.#budget,
-          );
-    this.#providers.set(api, made);
+    const made = credential ? this.#guarded(spec, baseUrl, credential) : this.#wire(api, {});
+    this.#providers.set(name, made);
     return made;
   }
 
-  #wire(api: ModelApi): Provider {
+  /** A provider that shares the limits of its key, and what is known of its endpoint, with all others that use them. */
+  #guarded({ api, local = false }: ModelSpec, baseUrl: string, credential: CredentialName): Provider {
+    const limiter = this.#limiter(JSON.stringify([baseUrl, local ? undefined : this.#credentials[credential]]));
+    return compose(
+      this.#wire(api, this.#connection(limiter, local)),
+      withBreaker(this.#breaker(baseUrl)),
+      withLimiter(limiter),
+      // Innermost: each attempt is a request of its own, and what waits is not set aside.
+      this.#budget,
+    );
+  }
+
+  #limiter(name: string): Limiter {
+    const concurrency = this.#config.settings["model.concurrency"];
+    const limiter = this.#limiters.get(name) ?? new Limiter({ clock: systemClock, concurrency });
+    limiter.concurrency = concurrency;
+    this.#limiters.set(name, limiter);
+    return limiter;
+  }
+
+  #breaker(baseUrl: string): Breaker {
+    const breaker = this.#breakers.get(baseUrl) ?? new Breaker({ clock: systemClock });
+    this.#breakers.set(baseUrl, breaker);
+    return breaker;
+  }
+
+  #connection(limiter: Limiter, local: boolean): ConnectionOptions {
+    const { settings } = this.#config;
+    return {
+      connectMs: settings["model.connectSeconds"] * 1000,
+      gapMs: settings["model.gapSeconds"] * 1000,
+      ...(local ? {} : { firstByteMs: settings["model.firstByteSeconds"] * 1000 }),
+      onHeaders: limiter.heard,
+    };
+  }
+
+  #wire(api: ModelApi, connection: ConnectionOptions): Provider {
     const { anthropic, openai } = this.#credentials;
     const urls = this.#config.baseUrls;
-    const openaiOptions = { ...(openai ? { apiKey: openai } : {}), ...(urls.openai ? { baseUrl: urls.openai } : {}) };
+    const openaiOptions = {
+      ...connection,
+      ...(openai ? { apiKey: openai } : {}),
+      ...(urls.openai ? { baseUrl: urls.openai } : {}),
+    };
     switch (api) {
       case "anthropic-messages":
         return createAnthropicProvider({
+          ...connection,
           ...(anthropic ? { apiKey: anthropic } : {}),
           ...(urls.anthropic ? { baseUrl: urls.anthropic } : {}),
         });

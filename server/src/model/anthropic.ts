@@ -120,6 +120,7 @@ class Answer {
 
   *#begin(index: number, block: unknown): Generator<ModelEvent> {
     if (!isRecord(block)) throw brokenStream(this.#endpoint, "a block without content begins");
+    if (this.#open.has(index)) throw brokenStream(this.#endpoint, `block ${index} begins twice`);
     const wire = { ...block } as { [key: string]: Json };
     this.#open.set(index, { wire, json: "" });
     if (wire.type === "tool_use") yield this.#callDelta(index, wire, "");

@@ -6,7 +6,7 @@
  * known provider works, with cautious defaults and no price.
  */
 import { RequestError } from "../base/errors.ts";
-import type { ModelSpec } from "../protocol/types.ts";
+import type { ModelPrice, ModelSpec, PriceClass } from "../protocol/types.ts";
 import rows from "./catalog.json" with { type: "json" };
 
 /**
@@ -127,4 +127,16 @@ function distance(a: string, b: string): number {
     row = next;
   }
   return row.at(-1) ?? 0;
+}
+
+/** How dear a model is beside another, by what an agent's steps mostly are: much prompt, little answer. */
+export function priceBeside(model: ModelSpec, other: ModelSpec): PriceClass {
+  if (model.local) return "free";
+  if (!model.price || !other.price) return "unknown";
+  const ratio = stepPrice(model.price) / stepPrice(other.price);
+  return ratio > 1.1 ? "dearer" : ratio < 0.9 ? "cheaper" : "similar";
+}
+
+function stepPrice({ input, output }: ModelPrice): number {
+  return 20 * input + output;
 }

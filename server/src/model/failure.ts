@@ -6,6 +6,7 @@
  */
 import { errorCode, messageOf, ProviderError, type ProviderErrorKind } from "../base/errors.ts";
 import { isRecord, type JsonRecord, textOf } from "./json.ts";
+import { readLimits } from "./rateLimits.ts";
 
 /** Who is asked, as far as messages name it. */
 export interface Endpoint {
@@ -65,11 +66,33 @@ export function brokenStream(endpoint: Endpoint, what: string, cause?: unknown):
   );
 }
 
+/** Which wait was too long: for a connection, for the beginning of the answer, or for its next piece. */
+export type Silence = "connect" | "firstByte" | "gap";
+
 /** Nothing arrived for longer than is reasonable. */
-export function stalledStream(endpoint: Endpoint, ms: number): ProviderError {
+export function stalledStream({ vendor, host }: Endpoint, silence: Silence, ms: number): ProviderError {
+  const seconds = Math.round(ms / 1000);
+  const messages: { readonly [name in Silence]: string } = {
+    connect: `No connection to ${host} came about within ${seconds} s. Check the network, the proxy and the base URL, and try again.`,
+    firstByte: `${vendor} sent nothing for ${seconds} s after it was asked, so the connection to ${host} was closed. Try again.`,
+    gap: `${vendor} sent nothing for ${seconds} s in the middle of its answer, so the connection to ${host} was closed. Try again.`,
+  };
+  return new ProviderError(messages[silence], { kind: "network" });
+}
+
+/** What happened and why, for when what to do is being done already. */
+export function withoutAdvice(message: string): string {
+  return message.replace(
+    / (?:Wait a moment and try again|Try again(?: in [^.]*)?|Choose another model, or try again then)\.$/,
+    "",
+  );
+}
+
+/** The endpoint has failed so often in a row that it is left alone for `retryAfterMs`. `reason` is its last failure. */
+export function unavailable(reason: string, failures: number, retryAfterMs: number): ProviderError {
   return new ProviderError(
-    `${endpoint.vendor} sent nothing for ${Math.round(ms / 1000)} s, so the connection to ${endpoint.host} was closed. Try again.`,
-    { kind: "network" },
+    `${withoutAdvice(reason)} It has failed ${failures} times in a row, so it is not asked again before ${Math.ceil(retryAfterMs / 1000)} s have passed. Choose another model, or try again then.`,
+    { kind: "unavailable", retryAfterMs },
   );
 }
 
@@ -85,7 +108,7 @@ function fromFault(fault: VendorFault, endpoint: Endpoint): ProviderError {
 function kindOf({ status, words, message }: VendorFault): ProviderErrorKind {
   const said = [...words, message ?? ""].join(" ");
   const has = (word: string) => words.includes(word);
-  if (billingWords.test(words.join(" ")) || status === 402) return "badRequest";
+  if (billingWords.test(words.join(" ")) || status === 402) return "billing";
   if (status === 413 || has("request_too_large")) return "contextOverflow";
   if ((status === undefined || status === 400 || status >= 500) && overflowWords.test(said)) return "contextOverflow";
   if (status === 401 || status === 403 || has("authentication_error") || has("permission_error")) return "auth";
@@ -119,10 +142,11 @@ function describe(kind: ProviderErrorKind, fault: VendorFault, endpoint: Endpoin
       return `${vendor} failed while answering${status}${reason}. The fault is on its side: try again.`;
     case "network":
       return `${vendor} gave up waiting for the request${status}. Check the network connection and try again.`;
+    case "billing":
+      return `${vendor} did not answer because of the account's billing${status}${reason}. Add credit to the account, or choose another model.`;
+    case "unavailable":
     case "protocol":
     case "badRequest":
-      if (fault.status === 402 || billingWords.test(fault.words.join(" ")))
-        return `${vendor} did not answer because of the account's billing${status}${reason}. Add credit to the account, or choose another model.`;
       return `${vendor} refused the request${status}${reason || ", without a reason"}. Choose another model, or start a new session.`;
   }
 }
@@ -152,6 +176,8 @@ function fromTransport(error: unknown, endpoint: Endpoint): ProviderError {
 function describeTransport(code: string | undefined, { host, vendor, local }: Endpoint): string {
   if (code === "ENOTFOUND" || code === "EAI_AGAIN")
     return `Cannot find ${host} (${code}): there is no network, or the base URL is wrong. Check both and try again.`;
+  if (code === "UND_ERR_CONNECT_TIMEOUT" || code === "ETIMEDOUT")
+    return `No connection to ${host} came about in time (${code}). Check the network, the proxy and the base URL, and try again.`;
   if (code === "ECONNREFUSED")
     return local
       ? `Nothing listens at ${host} (${code}). Start the model server, or choose another model.`
@@ -193,7 +219,11 @@ function readFault(error: unknown, now: number): VendorFault | undefined {
   const body = "error" in error ? error.error : undefined;
   if (status === undefined && !isRecord(body)) return undefined;
   const headers = "headers" in error && error.headers instanceof Headers ? error.headers : undefined;
-  return { status, ...readBody(body), retryAfterMs: headers && readRetryAfter(headers, now) };
+  return { status, ...readBody(body), retryAfterMs: headers && readWait(headers, status, now) };
+}
+
+function readWait(headers: Headers, status: number | undefined, now: number): number | undefined {
+  return readRetryAfter(headers, now) ?? (status === 429 ? readLimits(headers, now).refusedMs : undefined);
 }
 
 function readBody(body: unknown): Pick<VendorFault, "words" | "message"> {

@@ -45,6 +45,8 @@ export class ChatAnswer {
   readonly #newCallId: () => string;
   #open: OpenText | OpenCall | undefined;
   readonly #closedSlots = new Set<number>();
+  /** All that is known of the calls that are complete. */
+  readonly #closedCalls = new Set<string>();
   #begun = 0;
   #calls = 0;
   #finish: string | undefined;
@@ -140,12 +142,21 @@ export class ChatAnswer {
     const open = this.#open;
     this.#open = undefined;
     if (open === undefined) return;
-    if (open.kind === "call") this.#closedSlots.add(open.slot);
+    if (open.kind === "call" && this.#wasClosed(open)) return;
     yield {
       type: "block_done",
       index: open.index,
       block: open.kind === "call" ? toCallBlock(open) : toTextBlock(open),
     };
+  }
+
+  /** True for a call that comes again, whole. Servers may give all calls one id, so that alone does not tell. */
+  #wasClosed({ slot, sentId, name, json }: OpenCall): boolean {
+    this.#closedSlots.add(slot);
+    const all = JSON.stringify([slot, sentId, name, json]);
+    if (sentId !== "" && this.#closedCalls.has(all)) return true;
+    this.#closedCalls.add(all);
+    return false;
   }
 
   #done(finish: string): ModelEvent {

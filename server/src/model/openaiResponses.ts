@@ -136,6 +136,8 @@ class Answer {
   readonly #endpoint: Endpoint;
   /** Open items by the vendor's `output_index`. */
   readonly #open = new Map<number, OpenItem>();
+  /** Items that were closed, by all that names them. */
+  readonly #closed = new Set<string>();
   #begun = 0;
   #calls = 0;
   #refusal = "";
@@ -148,6 +150,8 @@ class Answer {
   async *read(events: AsyncIterable<ResponseStreamEvent>, finishing: () => void): AsyncGenerator<ModelEvent> {
     let done: ModelEvent | undefined;
     for await (const event of events) {
+      // What comes after the final event, late or again, is already in it.
+      if (done) continue;
       if (event.type === "response.completed" || event.type === "response.incomplete") {
         finishing();
         yield* this.#finishRest(event.response);
@@ -188,7 +192,7 @@ class Answer {
         break;
       }
       case "response.output_item.done":
-        yield this.#finish(event.output_index, event.item);
+        if (!this.#wasClosed(event.output_index, event.item)) yield this.#finish(event.output_index, event.item);
         break;
       default:
       // Progress events, parts of what the events above say whole, and kinds of event that are newer than this file.
@@ -196,6 +200,7 @@ class Answer {
   }
 
   *#begin(outputIndex: number, item: ResponseOutputItem): Generator<ModelEvent> {
+    if (this.#open.has(outputIndex)) return;
     const index = this.#begun++;
     const call = item.type === "function_call" ? { callId: item.call_id as CallId, name: item.name } : undefined;
     this.#open.set(outputIndex, { index, summarised: false, ...(call ? { call } : {}) });
@@ -207,6 +212,16 @@ class Answer {
     this.#open.delete(outputIndex);
     if (item.type === "function_call") this.#calls++;
     return { type: "block_done", index, block: toBlock(item) };
+  }
+
+  /** True for an item that comes again. Some servers number every item 0, so the number alone does not tell. */
+  #wasClosed(outputIndex: number, item: ResponseOutputItem): boolean {
+    const callId = item.type === "function_call" ? item.call_id : undefined;
+    if (!item.id && !callId) return false;
+    const name = JSON.stringify([outputIndex, item.id, callId]);
+    if (this.#closed.has(name)) return true;
+    this.#closed.add(name);
+    return false;
   }
 
   /** Items that were cut off by the output limit, or that a server never closed, are in the final event. */

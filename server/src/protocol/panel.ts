@@ -50,7 +50,7 @@ export interface PendingSummary {
 export type HostState = "starting" | "running" | "restarting" | "stopped" | "no_folder";
 
 /** What an error offers to do. */
-export type PanelAction = "set_api_key" | "try_again" | "show_log" | "restart_host" | "open_folder";
+export type PanelAction = "set_api_key" | "select_model" | "try_again" | "show_log" | "restart_host" | "open_folder";
 
 /** From the extension to the page. */
 export type ToPanel =

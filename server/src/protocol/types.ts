@@ -125,6 +125,9 @@ export interface ModelPrice {
   readonly cliff?: { readonly aboveTokens: number; readonly inputTimes: number; readonly outputTimes: number };
 }
 
+/** How dear a model is beside another; `unknown` where one of them has no price. */
+export type PriceClass = "free" | "cheaper" | "similar" | "dearer" | "unknown";
+
 /** A model as the picker offers it. */
 export interface ModelChoice {
   readonly id: string;
@@ -279,6 +282,23 @@ export type SessionEventBody =
       readonly turnId: TurnId;
       readonly step: number;
       readonly reason: string;
+    }
+  | {
+      /**
+       * The model of the turn failed for good, and the next one of the user's fallbacks goes on from the last finished
+       * step. What the failed step had said is dropped unless it holds a call. Later turns begin with the chosen model.
+       */
+      readonly type: "model_changed";
+      readonly turnId: TurnId;
+      /** The step that failed. */
+      readonly step: number;
+      readonly from: string;
+      readonly to: string;
+      /** What the picker shows for `to`. */
+      readonly label: string;
+      /** What the failed model said, in a sentence. */
+      readonly reason: string;
+      readonly price: PriceClass;
     }
   | {
       /**

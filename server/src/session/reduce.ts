@@ -91,6 +91,8 @@ export function reduce(state: SessionState, event: SessionEvent): SessionState {
       return { ...settle(next), open: { step: event.step, api: undefined, blocks: [], results: new Map() } };
     case "step_restarted":
       return { ...next, open: { step: event.step, api: undefined, blocks: [], results: new Map() } };
+    case "model_changed":
+      return state.open && callsOf(state.open).length === 0 ? { ...next, open: undefined } : next;
     case "assistant_block":
       return withOpen(next, (open) => ({ ...open, api: event.api, blocks: [...open.blocks, event.block] }));
     case "tool_result":

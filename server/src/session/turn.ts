@@ -1,7 +1,8 @@
 /**
  * The agent loop: build a request, stream the answer, run its calls, repeat. It knows no tool, vendor or feature by name.
  *
- * Not here: retries before the first event (`model/retry.ts`), permission and order of calls (`tools/scheduler.ts`).
+ * Not here: retries before the first event (`model/retry.ts`), which model is next (`fallback.ts`), permission and order of
+ * calls (`tools/scheduler.ts`).
  * Easily got wrong: calls run while the answer still streams, so a stream that dies is closed at its last complete block
  * and never asked again once it holds a call.
  */
@@ -9,9 +10,10 @@ import type { Clock } from "../base/async.ts";
 import { isAbort, messageOf, ProviderError } from "../base/errors.ts";
 import { log } from "../base/trace.ts";
 import { BudgetError } from "../model/budget.ts";
-import type { ModelEvent, ModelStop, Provider } from "../model/provider.ts";
-import type { Failure, ModelSpec, StopReason, ToolCallPart, ToolSpec, TurnId, Usage } from "../protocol/types.ts";
+import type { ModelEvent, ModelStop } from "../model/provider.ts";
+import type { Failure, StopReason, ToolCallPart, ToolSpec, TurnId, Usage } from "../protocol/types.ts";
 import { buildRequest } from "./context.ts";
+import { type FallbackDeps, Fallbacks, type TurnModel } from "./fallback.ts";
 import type { Session } from "./session.ts";
 
 /** Runs the calls of one step. */
@@ -23,15 +25,11 @@ export interface StepScheduler {
 }
 
 /** What a turn needs. */
-export interface TurnDeps {
+export interface TurnDeps extends FallbackDeps {
   readonly session: Session;
-  readonly provider: Provider;
-  readonly model: ModelSpec;
   /** In a stable order. */
   readonly tools: readonly ToolSpec[];
   readonly createScheduler: (signal: AbortSignal) => StepScheduler;
-  /** US dollars for a usage, where the price is known. */
-  readonly costOf: (usage: Usage) => number | undefined;
   readonly clock: Clock;
   readonly maxSteps: number;
 }
@@ -51,21 +49,29 @@ const maxCuts = 3;
  * throws when events cannot be stored.
  */
 export async function runTurn(deps: TurnDeps, turnId: TurnId, signal: AbortSignal): Promise<TurnEnd> {
+  const fallbacks = new Fallbacks(deps);
   let cuts = 0;
   for (let step = 1; step <= deps.maxSteps; step++) {
     if (signal.aborted) return { stopReason: "cancelled" };
     await deps.session.append({ type: "step_started", turnId, step });
-    let answer = await runStep(deps, turnId, step, signal);
+    const { model } = fallbacks;
+    let answer = await runStep(deps, model, turnId, step, signal);
     if (answer.error && canAskAgain(answer)) {
       const reason = messageOf(answer.error);
       await deps.session.append({ type: "step_restarted", turnId, step, reason });
-      answer = await runStep(deps, turnId, step, signal);
+      answer = await runStep(deps, model, turnId, step, signal);
     }
-    await deps.session.append(stepFinished(deps, turnId, step, answer));
+    await deps.session.append(stepFinished(model, turnId, step, answer));
     if (signal.aborted) return { stopReason: "cancelled", ...unfinishedOf(answer) };
     if (answer.error) {
       cuts += 1;
-      if (answer.calls === 0 || cuts >= maxCuts) return failed(answer.error, answer);
+      if (answer.calls === 0 || cuts >= maxCuts) {
+        const change = await fallbacks.next(answer.error);
+        if (!change) return failed(answer.error, answer);
+        await deps.session.append({ type: "model_changed", turnId, step, ...change });
+        cuts = 0;
+        continue;
+      }
       await deps.session.append({
         type: "notice",
         level: "warning",
@@ -103,7 +109,13 @@ interface Answer {
 
 const noUsage: Usage = { inputTokens: 0, cacheReadTokens: 0, cacheWriteTokens: 0, outputTokens: 0, thinkingTokens: 0 };
 
-async function runStep(deps: TurnDeps, turnId: TurnId, step: number, signal: AbortSignal): Promise<Answer> {
+async function runStep(
+  deps: TurnDeps,
+  model: TurnModel,
+  turnId: TurnId,
+  step: number,
+  signal: AbortSignal,
+): Promise<Answer> {
   const startedAt = deps.clock.now();
   const scheduler = deps.createScheduler(signal);
   const answer: Answer = {
@@ -121,10 +133,10 @@ async function runStep(deps: TurnDeps, turnId: TurnId, step: number, signal: Abo
   let storeFailed = false;
   try {
     const account = { sessionId: deps.session.id, turnId, purpose: "turn" } as const;
-    const request = buildRequest(deps.session.state, deps.model, deps.tools, account);
-    for await (const event of deps.provider.stream(request, signal)) {
+    const request = buildRequest(deps.session.state, model.spec, deps.tools, account);
+    for await (const event of model.provider.stream(request, signal)) {
       if (event.type !== "retry" && answer.events++ === 0) answer.firstEventMs = deps.clock.now() - startedAt;
-      await receive(deps, turnId, step, event, answer, scheduler).catch((error: unknown) => {
+      await receive({ deps, model, turnId, step, answer, scheduler }, event).catch((error: unknown) => {
         storeFailed = true;
         throw error;
       });
@@ -138,14 +150,17 @@ async function runStep(deps: TurnDeps, turnId: TurnId, step: number, signal: Abo
   return answer;
 }
 
-async function receive(
-  deps: TurnDeps,
-  turnId: TurnId,
-  step: number,
-  event: ModelEvent,
-  answer: Answer,
-  scheduler: StepScheduler,
-): Promise<void> {
+interface OpenAnswer {
+  readonly deps: TurnDeps;
+  readonly model: TurnModel;
+  readonly turnId: TurnId;
+  readonly step: number;
+  readonly answer: Answer;
+  readonly scheduler: StepScheduler;
+}
+
+async function receive(open: OpenAnswer, event: ModelEvent): Promise<void> {
+  const { deps, model, turnId, step, answer, scheduler } = open;
   const { session } = deps;
   switch (event.type) {
     case "text_delta":
@@ -164,7 +179,7 @@ async function receive(
       });
     case "block_done": {
       const { index, block } = event;
-      await session.append({ type: "assistant_block", turnId, step, index, api: deps.model.api, block });
+      await session.append({ type: "assistant_block", turnId, step, index, api: model.spec.api, block });
       answer.blocks += 1;
       answer.tail = "";
       if (block.part.type === "tool_call") {
@@ -181,13 +196,15 @@ async function receive(
 }
 
 function canAskAgain(answer: Answer): boolean {
-  if (answer.calls > 0 || answer.events === 0 || isAbort(answer.error)) return false;
-  if (!(answer.error instanceof ProviderError)) return false;
-  return ["network", "protocol", "overloaded", "server"].includes(answer.error.kind);
+  if (answer.calls > 0 || isAbort(answer.error) || !(answer.error instanceof ProviderError)) return false;
+  // What passes by itself was already tried again if nothing had come.
+  return answer.events === 0
+    ? answer.error.kind === "protocol"
+    : ["network", "protocol", "overloaded", "server"].includes(answer.error.kind);
 }
 
-function stepFinished(deps: TurnDeps, turnId: TurnId, step: number, answer: Answer) {
-  const cost = deps.costOf(answer.usage);
+function stepFinished(model: TurnModel, turnId: TurnId, step: number, answer: Answer) {
+  const cost = model.costOf(answer.usage);
   return {
     type: "step_finished",
     turnId,

@@ -16,7 +16,7 @@ describe("moving files", () => {
     const workspace = { "src/values.ts": before, "src/other.ts": "export const other = 1;\n" };
     const env = { ANTHROPIC_API_KEY: "test-key", ANTHROPIC_BASE_URL: double.anthropicBaseUrl };
     const settings = {
-      "hermes.model": "anthropic/claude-sonnet-5-5",
+      "hermes.model.name": "anthropic/claude-sonnet-5-5",
       "hermes.localModels.detect": false,
       "files.autoSave": "off",
     };

@@ -33,7 +33,7 @@ describe("a notebook", () => {
           workspace: { "a.ipynb": sampleNotebook },
           env: { ANTHROPIC_API_KEY: "test-key", ANTHROPIC_BASE_URL: double.anthropicBaseUrl },
           settings: {
-            "hermes.model": "anthropic/claude-sonnet-5-5",
+            "hermes.model.name": "anthropic/claude-sonnet-5-5",
             "hermes.localModels.detect": false,
             "files.autoSave": "off",
           },

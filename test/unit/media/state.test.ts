@@ -131,6 +131,27 @@ describe("a turn streams", () => {
     ]);
   });
 
+  test("another model that goes on is told, with the reason and the price, and what the first had said is dropped", () => {
+    const events: readonly SessionEventBody[] = [
+      ...begun,
+      say.block(1, 0, { type: "text", text: "Half" }),
+      {
+        type: "model_changed",
+        turnId,
+        step: 1,
+        from: "anthropic/a",
+        to: "openai/b",
+        label: "B",
+        reason: "Anthropic is overloaded.",
+        price: "dearer",
+      },
+      stepStarted(2),
+    ];
+    const turn = current(streamed(events, text("Whole")));
+    expect(outline(turn)).toEqual(["(Went on with B (dearer), because: Anthropic is overloaded.)", "- text: Whole"]);
+    expect(turn.model).toBe("openai/b");
+  });
+
   test("a retry is shown until anything else comes", () => {
     const retry: SessionDelta = { type: "retry_delta", turnId, attempt: 1, untilAt: 5, reason: "Rate limited" };
     expect(current(streamed(begun, retry)).retry).toEqual(retry);

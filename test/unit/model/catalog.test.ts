@@ -1,6 +1,6 @@
 /** Names find models, additions are checked, costs follow the price step. */
 import { describe, expect, test } from "vitest";
-import { catalog, findModel, mergeModels } from "../../../server/src/model/catalog.ts";
+import { catalog, findModel, mergeModels, priceBeside } from "../../../server/src/model/catalog.ts";
 import { parseModels } from "../../../server/src/model/catalogSchema.ts";
 import { modelSpec } from "./support.ts";
 
@@ -65,4 +65,15 @@ test("bad additions are named and good ones kept", () => {
     expect.stringContaining("Model 3 is left out"),
   ]);
   expect(parseModels({}).problems).toEqual(["The list of models is not a list."]);
+});
+
+test.each([
+  { model: { price: { input: 4, output: 20, cacheWrite: 5, cacheRead: 0.2 } }, price: "dearer" },
+  { model: { price: { input: 1, output: 5, cacheWrite: 1, cacheRead: 0.1 } }, price: "cheaper" },
+  { model: { price: { input: 2, output: 11, cacheWrite: 1, cacheRead: 0.1 } }, price: "similar" },
+  { model: { local: true }, price: "free" },
+  { model: {}, price: "unknown" },
+] as const)("beside another a model is $price", ({ model, price }) => {
+  const other = modelSpec({ price: { input: 2, output: 10, cacheWrite: 2.5, cacheRead: 0.1 } });
+  expect(priceBeside(modelSpec(model), other)).toBe(price);
 });

@@ -111,7 +111,7 @@ describe("kinds and messages", () => {
     {
       name: "no credit left",
       error: apiError(429, { type: "insufficient_quota", code: "insufficient_quota", message: "You exceeded" }),
-      kind: "badRequest",
+      kind: "billing",
       says: ["billing", "Add credit"],
     },
     { name: "overloaded", error: apiError(529, vendorError("overloaded_error")), kind: "overloaded", says: ["(529)"] },

@@ -13,7 +13,10 @@ function failure(kind: ProviderErrorKind, retryAfterMs?: number): ProviderError 
 }
 
 function retrying(clock = fakeClock(), random = 0, maxAttempts = 5) {
-  return { clock, decorate: withRetry({ clock, random: () => random, maxAttempts }) };
+  return {
+    clock,
+    decorate: withRetry({ clock, random: () => random, maxAttempts, maxTotalMs: 180_000, patient: false }),
+  };
 }
 
 test.each<ProviderErrorKind>(["rateLimit", "overloaded", "network", "server"])("%s passes by itself", async (kind) => {
@@ -81,7 +84,9 @@ test("an abort ends the wait at once", async () => {
   };
   const events: ModelEvent[] = [];
   const run = async () => {
-    const decorated = withRetry({ clock, random: () => 0, maxAttempts: 5 })(scripted([failure("server")], [done]));
+    const decorated = withRetry({ clock, random: () => 0, maxAttempts: 5, maxTotalMs: 180_000, patient: false })(
+      scripted([failure("server")], [done]),
+    );
     for await (const event of decorated.stream(modelRequest(), controller.signal)) {
       events.push(event);
       queueMicrotask(() => controller.abort(new Error("the user pressed stop")));
@@ -89,4 +94,27 @@ test("an abort ends the wait at once", async () => {
   };
   await expect(run()).rejects.toSatisfy(isAbort);
   expect(events).toHaveLength(1);
+});
+
+test("no request is begun after the time for all of them", async () => {
+  const clock = fakeClock();
+  const error = failure("rateLimit", 50_000);
+  const decorate = withRetry({ clock, random: () => 0, maxAttempts: 9, maxTotalMs: 120_000, patient: false });
+  const answers = Array.from({ length: 9 }, () => [error]);
+  await expect(collect(decorate(scripted(...answers)).stream(modelRequest(), noAbort()))).rejects.toBe(error);
+  expect(clock.slept).toEqual([50_000, 50_000]);
+});
+
+test("a wait that was told by a layer below does not count as an answer", async () => {
+  const { clock, decorate } = retrying();
+  const wait: ModelEvent = { type: "retry", attempt: 1, untilAt: 0, reason: "The key must wait." };
+  await collect(decorate(scripted([wait, failure("server")], [done])).stream(modelRequest(), noAbort()));
+  expect(clock.slept).toEqual([500]);
+});
+
+test("what is told while it waits leaves out the advice to try again", async () => {
+  const { decorate } = retrying();
+  const error = new ProviderError("It is overloaded (529). Try again in 7 s.", { kind: "overloaded" });
+  const [retry] = await collect(decorate(scripted([error], [done])).stream(modelRequest(), noAbort()));
+  expect(retry).toMatchObject({ reason: "It is overloaded (529)." });
 });

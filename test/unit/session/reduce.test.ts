@@ -62,6 +62,25 @@ describe("messages", () => {
     expect(JSON.stringify(messagesOf(state))).toContain("whole");
   });
 
+  test.each([
+    { what: "drop", last: says("t1", 1, 1, "half"), kept: false },
+    { what: "keep, with its call and result,", last: call("t1", 1, 1, "a"), kept: true },
+  ])("$what what a failed model had said", ({ last, kept }) => {
+    const state = folded(
+      started("t1", "hi"),
+      { type: "step_started", turnId: "t1", step: 1 },
+      says("t1", 1, 0, "half"),
+      last,
+      { type: "tool_result", callId: "a", text: "ok", isError: false, durationMs: 0 },
+      { type: "model_changed", turnId: "t1", step: 1, from: "a", to: "b", label: "B", reason: "r", price: "similar" },
+      { type: "step_started", turnId: "t1", step: 2 },
+      says("t1", 2, 0, "whole"),
+    );
+    const roles = messagesOf(state).map(({ role }) => role);
+    expect(roles).toEqual(kept ? ["user", "assistant", "tool", "assistant"] : ["user", "assistant"]);
+    expect(JSON.stringify(messagesOf(state)).includes("half")).toBe(kept);
+  });
+
   test("leave out an answer without blocks", () => {
     const state = folded(
       started("t1", "hi"),

@@ -10,7 +10,7 @@ import type {
   TurnId,
 } from "../../../server/src/protocol/types.ts";
 import { createSession } from "../../../server/src/session/session.ts";
-import { runTurn } from "../../../server/src/session/turn.ts";
+import { runTurn, type TurnDeps } from "../../../server/src/session/turn.ts";
 import { createMemoryStore } from "../../../server/src/storage/memory.ts";
 import type { SessionStore } from "../../../server/src/storage/store.ts";
 import { started } from "../../support/events.ts";
@@ -38,7 +38,12 @@ const cut = new ProviderError("The connection was cut.", { kind: "network" });
 /** Plays one turn and gives its end, the stored events and what was submitted. */
 async function play(
   steps: readonly ScriptedStep[],
-  options: { maxSteps?: number; store?: SessionStore; controller?: AbortController } = {},
+  options: {
+    maxSteps?: number;
+    store?: SessionStore;
+    controller?: AbortController;
+    fallbacks?: TurnDeps["fallbacks"];
+  } = {},
 ) {
   const controller = options.controller ?? new AbortController();
   const store = options.store ?? createMemoryStore({ clock: { now: () => 1 } });
@@ -54,10 +59,9 @@ async function play(
   const end = await runTurn(
     {
       session,
-      provider,
-      model,
+      model: { spec: model, provider, costOf: () => undefined },
+      ...(options.fallbacks ? { fallbacks: options.fallbacks } : {}),
       tools: [],
-      costOf: () => undefined,
       clock: { now: () => 1, sleep: async () => undefined },
       maxSteps: options.maxSteps ?? 10,
       createScheduler: () => {
@@ -191,9 +195,115 @@ describe("a stream that dies", () => {
     expect(requests).toHaveLength(1);
   });
 
+  test("as something that cannot be read is asked again once, even before it said anything", async () => {
+    const throws = new ProviderError("It cannot be read.", { kind: "protocol" });
+    const { end, requests } = await play([
+      { events: [], throws },
+      { events: [], throws },
+    ]);
+    expect(end.failure?.code).toBe("protocol");
+    expect(requests).toHaveLength(2);
+  });
+
   test("on a fault of ours ends the turn and says so", async () => {
     const { end } = await play([{ events: [], throws: new TypeError("x is undefined") }]);
     expect(end).toMatchObject({ stopReason: "error", failure: { code: "bug" } });
+  });
+});
+
+describe("a model that fails for good", () => {
+  const overloaded = new ProviderError("It is overloaded.", { kind: "overloaded" });
+  const other = (id: string, steps: readonly ScriptedStep[], changes: Partial<ModelSpec> = {}) => ({
+    spec: { ...model, id, label: id.toUpperCase(), ...changes },
+    provider: createScriptedProvider(steps),
+    costOf: () => 0.5,
+  });
+  const answer: ScriptedStep = { events: [...textBlock(0, "done"), done("end_turn")] };
+
+  test("is followed by the next, which goes on from the last finished step", async () => {
+    const second = other("b", [answer], {
+      api: "openai-chat",
+      price: { input: 1, output: 1, cacheRead: 0, cacheWrite: 0 },
+    });
+    const { end, events, submitted } = await play(
+      [
+        { events: [...callBlock(0, "a", "edit", {}), done("tool_calls")] },
+        { events: textBlock(0, "half"), throws: overloaded },
+        { events: textBlock(0, "half"), throws: overloaded },
+      ],
+      { fallbacks: async () => [second] },
+    );
+    expect(end).toEqual({ stopReason: "end_turn" });
+    expect(submitted).toHaveLength(1);
+    expect(events.find(({ type }) => type === "model_changed")).toMatchObject({
+      step: 2,
+      from: "test/model",
+      to: "b",
+      label: "B",
+      reason: "It is overloaded.",
+      price: "unknown",
+    });
+    const [request] = second.provider.requests;
+    expect(request?.model.id).toBe("b");
+    expect(request?.messages.map(({ role }) => role)).toEqual(["user", "assistant", "tool"]);
+    expect(JSON.stringify(request?.messages)).not.toContain("half");
+    expect(events.findLast(({ type }) => type === "assistant_block")).toMatchObject({ api: "openai-chat" });
+    expect(events.findLast(({ type }) => type === "step_finished")).toMatchObject({ cost: 0.5 });
+  });
+
+  test("when all have, ends the turn with the last one's failure, each asked once", async () => {
+    const gone = new ProviderError("It is gone.", { kind: "notFound" });
+    const chain = [other("b", [{ events: [], throws: overloaded }]), other("c", [{ events: [], throws: gone }])];
+    let looked = 0;
+    const { end, types } = await play([{ events: [], throws: overloaded }], {
+      fallbacks: async () => {
+        looked += 1;
+        return chain;
+      },
+    });
+    expect(end).toMatchObject({ stopReason: "error", failure: { code: "notFound", message: "It is gone." } });
+    expect(types.filter((type) => type === "model_changed")).toHaveLength(2);
+    expect(looked).toBe(1);
+  });
+
+  test.each(["auth", "billing", "unavailable", "rateLimit", "network", "protocol"] as const)(
+    "with %s: the next one goes on",
+    async (kind) => {
+      const throws = new ProviderError("It failed.", { kind });
+      const { end } = await play(
+        [
+          { events: [], throws },
+          { events: [], throws },
+        ],
+        {
+          fallbacks: async () => [other("b", [answer])],
+        },
+      );
+      expect(end.stopReason).toBe("end_turn");
+    },
+  );
+
+  test("because the request is wrong: no other is asked", async () => {
+    const throws = new ProviderError("It is wrong.", { kind: "badRequest" });
+    const { end } = await play([{ events: [], throws }], { fallbacks: async () => [other("b", [])] });
+    expect(end.failure?.code).toBe("badRequest");
+  });
+
+  test("because the conversation is too long: one with a larger window goes on", async () => {
+    const throws = new ProviderError("It is too long.", { kind: "contextOverflow" });
+    const large = other("large", [answer], { contextTokens: 1_000_000 });
+    const { end } = await play([{ events: [], throws }], { fallbacks: async () => [other("small", []), large] });
+    expect(end.stopReason).toBe("end_turn");
+    expect(large.provider.requests).toHaveLength(1);
+  });
+
+  test("after calls whose answers were cut keeps what they did", async () => {
+    const step = (id: string): ScriptedStep => ({ events: callBlock(0, id, "edit", {}), throws: cut });
+    const second = other("b", [answer]);
+    const { end, submitted } = await play([step("a"), step("b"), step("c")], { fallbacks: async () => [second] });
+    expect(end.stopReason).toBe("end_turn");
+    expect(submitted).toHaveLength(3);
+    expect(second.provider.requests[0]?.messages.filter(({ role }) => role === "tool")).toHaveLength(3);
   });
 });
 
