@@ -71,6 +71,14 @@ export const settings = {
     maximum: 64,
     description: "How many tool calls may run at once.",
   },
+  "checkpoints.diskSpace": {
+    type: "number",
+    default: 2048,
+    minimum: 16,
+    maximum: 1_048_576,
+    description:
+      "Megabytes that the former contents of changed files may take, for undo and restore. Beyond that, those used least recently are removed; what is pending or being changed stays.",
+  },
   "localModels.detect": {
     type: "boolean",
     default: true,

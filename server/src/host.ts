@@ -9,6 +9,8 @@ import { isAbort, messageOf, RequestError, ToolError } from "./base/errors.ts";
 import { log } from "./base/trace.ts";
 import type { Provider } from "./model/provider.ts";
 import type {
+  ConflictParams,
+  ConflictResult,
   ListModelsResult,
   ListSessionsParams,
   ListSessionsResult,
@@ -18,9 +20,12 @@ import type {
   PromptParams,
   PromptResult,
   ReadBlobResult,
+  RestoreParams,
+  RestoreResult,
   ReviewParams,
   TaskArguments,
   UndoParams,
+  UndoRestoreParams,
   UndoResult,
 } from "./protocol/methods.ts";
 import type {
@@ -32,14 +37,17 @@ import type {
   PendingFile,
   PermissionRequest,
   PromptPart,
+  RestoreId,
+  RestoreTarget,
   SessionId,
   SessionUpdate,
   TurnId,
   Usage,
 } from "./protocol/types.ts";
-import { undoTurn } from "./session/checkpoint.ts";
 import { type LiveSession, LiveSessions } from "./session/liveSessions.ts";
 import { momentContext, systemPrompt } from "./session/prompt.ts";
+import { isUnbegun } from "./session/reduce.ts";
+import { conflictOf, restore } from "./session/restore.ts";
 import type { Session } from "./session/session.ts";
 import { composeTask } from "./session/tasks.ts";
 import { createToolCalls, type ToolCallDeps } from "./session/toolCalls.ts";
@@ -104,6 +112,7 @@ export class AgentHost {
   constructor(deps: HostDeps) {
     this.#deps = deps;
     this.#live = new LiveSessions({ ...deps, fileOrder: this.#fileOrder });
+    deps.store.keepBlobs?.(() => this.#live.neededBlobs());
   }
 
   /** Starts a session. */
@@ -124,7 +133,7 @@ export class AgentHost {
       // Both halves of the answer are of one moment: nothing is awaited between here and `live`.
       const last = events.at(-1)?.seq ?? 0;
       if (last < session.state.seq) continue;
-      if (last > session.state.seq && !opened.turn) {
+      if (last > session.state.seq && !opened.turn && opened.busy === 0) {
         await this.#live.reopen(id, opened);
         return this.loadSession(id);
       }
@@ -157,10 +166,10 @@ export class AgentHost {
   }
 
   async #prompt(live: LiveSession, params: PromptParams, signal: AbortSignal): Promise<PromptResult> {
-    if (live.turn) {
+    if (live.turn || live.restoring) {
       throw new RequestError(
         "turn_running",
-        "A turn is already running in this session. Stop it, or wait for its end.",
+        "A turn or a restore is already running in this session. Stop it, or wait for its end.",
       );
     }
     const controller = new AbortController();
@@ -202,16 +211,54 @@ export class AgentHost {
   }
 
   /** Gives the files that a turn changed their text from before it, merged with what was changed since. */
-  async undo(params: UndoParams): Promise<UndoResult> {
-    await this.loadSession(params.sessionId);
-    const { session, turn } = await this.#live.open(params.sessionId);
-    if (turn) throw new RequestError("turn_running", "A turn is running. Stop it first, then undo.");
-    const record = session.state.turns.find(({ turnId }) => turnId === params.turnId);
-    if (!record) throw new RequestError("unknown_turn", "This session has no such turn.");
-    const { store, workspace } = this.#deps;
-    const files = await undoTurn(record.changes, { store, workspace }, this.#closing.signal);
-    await session.append({ type: "turn_undone", turnId: params.turnId, files });
-    return { files };
+  undo({ sessionId, turnId }: UndoParams): Promise<RestoreResult> {
+    return this.#restore(sessionId, { type: "turn", turnId });
+  }
+
+  /** Goes back to right before a turn: the files of it and of all later turns, the conversation, or both. */
+  async restore({ sessionId, turnId, files, conversation }: RestoreParams): Promise<RestoreResult> {
+    if (files || conversation) return this.#restore(sessionId, { type: "checkpoint", turnId, files, conversation });
+    throw new RequestError("nothing_to_restore", "Say what to restore: the files, the conversation, or both.");
+  }
+
+  /** Takes back a restore, or the undo of a turn. */
+  undoRestore({ sessionId, restoreId }: UndoRestoreParams): Promise<RestoreResult> {
+    return this.#restore(sessionId, { type: "restore", restoreId });
+  }
+
+  /** A file that a restore left alone, as one text with both sides. */
+  async readConflict(params: ConflictParams, signal: AbortSignal): Promise<ConflictResult> {
+    const { session } = await this.#live.open(params.sessionId);
+    return conflictOf(session.state, params, this.#deps, signal);
+  }
+
+  async #restore(sessionId: SessionId, target: RestoreTarget): Promise<RestoreResult> {
+    await this.loadSession(sessionId);
+    const live = await this.#live.open(sessionId);
+    if (live.turn || live.restoring) {
+      const what = live.turn ? "A turn is running. Stop it first." : "A restore is under way. Wait for its end.";
+      throw new RequestError("turn_running", what);
+    }
+    live.busy += 1;
+    live.restoring = true;
+    let isDone = false;
+    try {
+      const { store, workspace, createId } = this.#deps;
+      const deps = { store, workspace, fileOrder: this.#fileOrder, hostPid: this.#deps.pid };
+      const result = await restore(live.session, createId() as RestoreId, target, deps, this.#closing.signal);
+      // What the model has seen of files may have been in turns that it does not know of any more.
+      live.memory.lastSeen.clear();
+      isDone = true;
+      return result;
+    } catch (error) {
+      if (!(error instanceof StaleSessionError)) throw error;
+      throw new RequestError("session_busy", "Another window or terminal uses this session. Wait for its end there.");
+    } finally {
+      live.busy -= 1;
+      live.restoring = false;
+      // What was begun and could not be stored is closed when the session is read again.
+      if (!isDone) this.#live.forget(sessionId);
+    }
   }
 
   /** Keeps or undoes pending hunks, also while a turn runs. Throws `RequestError` `stale_hunk`. */
@@ -303,8 +350,8 @@ export class AgentHost {
 
   async #begin(session: Session, turnId: TurnId, params: PromptParams): Promise<ReadyModel> {
     const { models, clock, workspace } = this.#deps;
-    const followUp = session.state.turns.length > 0;
-    if (followUp) await this.#assertHere(session);
+    const followUp = !isUnbegun(session.state);
+    if (session.state.turns.length > 0) await this.#assertHere(session);
     const [model, instructions] = await Promise.all([
       models.resolve(params.model),
       session.state.system === undefined ? this.#instructions() : undefined,
@@ -312,7 +359,9 @@ export class AgentHost {
     const system = session.state.system ?? systemPrompt(instructions);
     await session.append(
       ...(session.state.system === undefined ? [{ type: "system_set", text: system } as const] : []),
-      ...(session.state.title === undefined ? [{ type: "title_set", title: titleOf(params.prompt) } as const] : []),
+      ...(session.state.title === undefined || !followUp
+        ? [{ type: "title_set", title: titleOf(params.prompt) } as const]
+        : []),
       {
         type: "turn_started",
         turnId,

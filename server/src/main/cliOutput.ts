@@ -7,7 +7,14 @@
 import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import { stripVTControlCharacters, styleText } from "node:util";
 import type { PromptResult } from "../protocol/methods.ts";
-import type { Failure, SessionEvent, SessionId, SessionSummary, SessionUpdate } from "../protocol/types.ts";
+import type {
+  Failure,
+  RestoreTarget,
+  SessionEvent,
+  SessionId,
+  SessionSummary,
+  SessionUpdate,
+} from "../protocol/types.ts";
 
 /** Where a turn is drawn. */
 export interface Output {
@@ -129,8 +136,8 @@ export function printSession(events: readonly SessionEvent[]): string {
           return event.block.part.type === "text" ? `${safe(event.block.part.text)}\n` : "";
         case "turn_finished":
           return event.stopReason === "end_turn" ? "" : `[${event.stopReason}] ${event.failure?.message ?? ""}\n`;
-        case "turn_undone":
-          return "[undone]\n";
+        case "restore_started":
+          return `[${describeRestore(event.target)}]\n`;
         default: {
           const line = describe(event);
           return line ? `${line}\n` : "";
@@ -138,6 +145,14 @@ export function printSession(events: readonly SessionEvent[]): string {
       }
     })
     .join("");
+}
+
+function describeRestore(target: RestoreTarget): string {
+  if (target.type === "restore") return "the last restore was undone";
+  if (target.type === "turn") return "undone";
+  const { files, conversation } = target;
+  const what = files && conversation ? "files and conversation" : files ? "files" : "conversation";
+  return `${what} restored to before an earlier turn`;
 }
 
 /** Model and file text must not steer the terminal. */

@@ -83,7 +83,11 @@ export async function createLocalHost(options: LocalHostOptions): Promise<LocalH
     ...(options.ripgrepPath === undefined ? {} : { editorRipgrepPath: options.ripgrepPath }),
   });
   const host = new AgentHost({
-    store: createJournalStore({ dir: config.home, clock: systemClock }),
+    store: createJournalStore({
+      dir: config.home,
+      clock: systemClock,
+      blobQuota: () => config.settings["checkpoints.diskSpace"] * 1024 * 1024,
+    }),
     workspace: options.editor ? createEditorWorkspace(disk, options.editor) : disk,
     createRegistry: () => createRegistry(createBuiltinTools({ clock: systemClock })),
     models,

@@ -9,7 +9,16 @@ import { createHash } from "node:crypto";
 import { Serial } from "../base/async.ts";
 import { RequestError } from "../base/errors.ts";
 import { log } from "../base/trace.ts";
-import type { BlobId, PendingFile, PendingHunk, SessionEvent, TurnId } from "../protocol/types.ts";
+import type {
+  BlobId,
+  PendingFile,
+  PendingHunk,
+  RestoreId,
+  RestoreTarget,
+  SessionEvent,
+  TurnId,
+  UndoneFile,
+} from "../protocol/types.ts";
 import type { SessionStore } from "../storage/store.ts";
 import {
   agentChanged,
@@ -95,6 +104,10 @@ export class EditLedger {
   readonly #store: Pick<SessionStore, "getBlob">;
   /** In the order in which the files were first changed. */
   readonly #entries = new Map<string, Entry>();
+  readonly #restores = new Map<
+    RestoreId,
+    { readonly target: RestoreTarget; readonly turnIds: readonly TurnId[]; restored: readonly string[] }
+  >();
   /** Shadows that were told of and that the store need not have, most recent last. */
   readonly #shadows = new Map<BlobId, string>();
 
@@ -117,11 +130,11 @@ export class EditLedger {
       case "hunks_reviewed":
         this.#entryOf(event.uri).steps.push(event);
         return [event.uri];
-      case "turn_undone": {
-        const changed = event.files.filter(({ outcome }) => outcome !== "conflict").map(({ uri }) => uri);
-        for (const uri of changed) this.#entries.get(uri)?.undone.add(event.turnId);
-        return changed;
-      }
+      case "restore_started":
+        this.#restores.set(event.restoreId, { target: event.target, turnIds: event.fileTurns, restored: [] });
+        return [];
+      case "restore_finished":
+        return this.#takeRestore(event.restoreId, event.files);
       default:
         return [];
     }
@@ -208,6 +221,36 @@ export class EditLedger {
   /** The text of a shadow that was described lately. */
   shadow(id: BlobId): string | undefined {
     return this.#shadows.get(id);
+  }
+
+  /** The contents without which what is pending could not be told, or undone. */
+  neededBlobs(): readonly BlobId[] {
+    const pending = [...this.#entries.values()].filter(({ uri }) => !this.isSettled(uri));
+    const steps = pending.flatMap((entry) => entry.steps.slice(startOf(entry.steps)));
+    const images = steps.flatMap((step) =>
+      step.type === "file_changed" ? [step.change.before, step.change.after] : [step.before, step.shadow, step.text],
+    );
+    return images.filter((id) => id !== null);
+  }
+
+  #takeRestore(restoreId: RestoreId, files: readonly UndoneFile[]): readonly string[] {
+    const restore = this.#restores.get(restoreId);
+    if (!restore) return [];
+    const uris = files.filter(({ outcome }) => outcome !== "conflict").map(({ uri }) => uri);
+    const { target, turnIds } = restore;
+    if (target.type !== "restore") {
+      restore.restored = uris;
+      for (const uri of uris) for (const turnId of turnIds) this.#entries.get(uri)?.undone.add(turnId);
+      return uris;
+    }
+    for (const uri of this.#restores.get(target.restoreId)?.restored ?? []) {
+      const entry = this.#entries.get(uri);
+      if (!entry || !uris.includes(uri)) continue;
+      for (const turnId of turnIds) entry.undone.delete(turnId);
+      // What was folded since left those turns out.
+      replaceSteps(entry, [...entry.steps]);
+    }
+    return uris;
   }
 
   #entryOf(uri: string): Entry {

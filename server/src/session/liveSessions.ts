@@ -6,13 +6,14 @@
  */
 import type { Clock } from "../base/async.ts";
 import { RequestError } from "../base/errors.ts";
-import type { PendingFile, SessionEvent, SessionId, SessionUpdate } from "../protocol/types.ts";
+import type { BlobId, PendingFile, SessionEvent, SessionId, SessionUpdate } from "../protocol/types.ts";
 import type { SessionStore } from "../storage/store.ts";
 import type { Registry } from "../tools/registry.ts";
 import type { Queues } from "../workspace/queues.ts";
 import type { Workspace } from "../workspace/workspace.ts";
+import { recoverRestore } from "./restore.ts";
 import { Review } from "./review.ts";
-import { createSession, openSession, openTurnOwner, type Session, type SessionDeps } from "./session.ts";
+import { createSession, openOwner, openSession, type Session, type SessionDeps } from "./session.ts";
 import type { SessionMemory } from "./toolCalls.ts";
 
 /** A session in memory. */
@@ -24,6 +25,8 @@ export interface LiveSession {
   readonly registry: Registry;
   readonly memory: SessionMemory;
   turn: { readonly controller: AbortController; readonly done: Promise<unknown> } | undefined;
+  /** True while files or the conversation go back. */
+  restoring: boolean;
 }
 
 /** What keeping sessions needs from outside. */
@@ -48,6 +51,8 @@ const foreignTurnMs = 10 * 60_000;
 export class LiveSessions {
   readonly #deps: LiveSessionsDeps;
   readonly #live = new Map<SessionId, Promise<LiveSession>>();
+  /** Those of `#live` that have been read. */
+  readonly #present = new Map<SessionId, LiveSession>();
 
   constructor(deps: LiveSessionsDeps) {
     this.#deps = deps;
@@ -80,9 +85,18 @@ export class LiveSessions {
     return settled.flatMap((live) => (live.status === "fulfilled" ? live.value : []));
   }
 
+  /** The stored contents that sessions in memory still need: for pending hunks, and for a turn that runs. */
+  neededBlobs(): readonly BlobId[] {
+    return [...this.#present.values()].flatMap(({ session, review, turn }) => {
+      const changes = turn ? (session.state.turns.at(-1)?.changes ?? []) : [];
+      const images = changes.flatMap(({ before, after }) => [before, after]).filter((id) => id !== null);
+      return [...images, ...review.neededBlobs()];
+    });
+  }
+
   /** Reads a session again that another process has written to, and tells what was missed. */
   async reopen(id: SessionId, stale: LiveSession): Promise<LiveSession> {
-    if ((await this.#live.get(id)) === stale) this.#live.delete(id);
+    if ((await this.#live.get(id)) === stale) this.forget(id);
     stale.review.close();
     const opened = await this.open(id);
     const { events } = await this.#deps.store.read(id);
@@ -95,20 +109,22 @@ export class LiveSessions {
   /** Drops a session from memory, to be read anew. */
   forget(id: SessionId): void {
     this.#live.delete(id);
+    this.#present.delete(id);
   }
 
   async #recovered(id: SessionId): Promise<LiveSession> {
     const record = await this.#deps.store.read(id);
-    const owner = openTurnOwner(record.events);
+    const owner = openOwner(record.events);
     const { clock, isAlive, pid } = this.#deps;
     if (owner && owner.hostPid !== pid && isAlive(owner.hostPid) && clock.now() - owner.lastAt < foreignTurnMs) {
       throw new RequestError(
         "session_busy",
-        "A turn of this session is running in another window or terminal. Wait for its end.",
+        "A turn or a restore of this session is running in another window or terminal. Wait for its end.",
       );
     }
     const live = await this.#enliven(id, record.events, (deps) => openSession(deps, id, record));
     await live.session.recover();
+    await recoverRestore(live.session, this.#deps, new AbortController().signal);
     return live;
   }
 
@@ -143,12 +159,16 @@ export class LiveSessions {
       registry: this.#deps.createRegistry(),
       memory: { lastSeen: new Map(), rules: [] },
       turn: undefined,
+      restoring: false,
     };
   }
 
   #keep(id: SessionId, live: Promise<LiveSession>): void {
     this.#live.set(id, live);
-    live.catch(() => this.#live.delete(id));
+    live.then(
+      (read) => this.#live.get(id) === live && this.#present.set(id, read),
+      () => this.#live.delete(id),
+    );
     this.evict();
   }
 
@@ -160,7 +180,7 @@ export class LiveSessions {
         const live = await entry.catch(() => undefined);
         if (live?.turn || (live?.busy ?? 0) > 0) continue;
         live?.review.close();
-        this.#live.delete(id);
+        this.forget(id);
       }
     })();
   }

@@ -1,0 +1,134 @@
+/**
+ * What some turns or a restore did to one file, and what the file is without it: worked out backwards from the present text.
+ *
+ * Not here: reading and writing files (`checkpoint.ts`). Easily got wrong: between two recorded changes somebody else may
+ * have changed the file. So changes are taken back in runs that join, each by a merge, and not from the last to the first at once.
+ */
+import type { BlobId, FileChange } from "../protocol/types.ts";
+import { mergeInFavour, mergeTexts } from "../text/merge.ts";
+import { digestOf } from "../workspace/fileBytes.ts";
+import { maxTextBytes } from "../workspace/textFile.ts";
+
+/** Changes of one file, the later ones last. */
+export interface FileHistory {
+  readonly uri: string;
+  readonly runs: readonly Run[];
+  /** Permission bits before the first change. */
+  readonly mode: number | undefined;
+  /** Permission bits that a command or a restore gave it last. */
+  readonly modeAfter: number | undefined;
+}
+
+interface Run {
+  readonly before: BlobId | null;
+  /** Every text that the changes gave the file, the last one last; `null` where it was deleted. */
+  readonly afters: readonly (BlobId | null)[];
+}
+
+/** A content: `null` for no file. */
+export interface Image {
+  readonly id: BlobId | null;
+  /** `undefined` while it is not known: then the store has it, or it is not text. */
+  readonly text: string | null | undefined;
+}
+
+/** What becomes of a file. A `conflict` says whether there are two texts to show. */
+export type Without =
+  | { readonly outcome: "unchanged" | "restored" | "merged"; readonly image: Image }
+  | { readonly outcome: "conflict"; readonly bothSides: boolean };
+
+/** Reads a stored image. Throws `RequestError` `unknown_blob` or `damaged_blob`. */
+export type LoadImage = (id: BlobId) => Promise<Uint8Array>;
+
+/** The histories of all files that some changes are about, in the order in which they were first changed. */
+export function historiesOf(changes: readonly FileChange[]): readonly FileHistory[] {
+  return [...Map.groupBy(changes, ({ uri }) => uri)].map(([uri, all]) => ({
+    uri,
+    runs: runsOf(all),
+    mode: all[0]?.mode,
+    modeAfter: all.findLast(({ modeAfter }) => modeAfter !== undefined)?.modeAfter,
+  }));
+}
+
+function runsOf(changes: readonly FileChange[]): readonly Run[] {
+  const runs: { before: BlobId | null; afters: (BlobId | null)[] }[] = [];
+  for (const { before, after } of changes) {
+    const last = runs.at(-1);
+    if (last && last.afters.at(-1) === before) last.afters.push(after);
+    else runs.push({ before, afters: [after] });
+  }
+  return runs;
+}
+
+/** What the file is without its history, given what it is now. Throws what `load` throws. */
+export async function without({ runs }: FileHistory, now: Image, load: LoadImage): Promise<Without> {
+  let image = now;
+  let merged = false;
+  for (const run of runs.toReversed()) {
+    if (image.id === run.before) continue;
+    // Any text of the run, not only its last: a host that was killed may have recorded a write that never happened.
+    if (run.afters.includes(image.id)) {
+      image = { id: run.before, text: run.before === null ? null : undefined };
+      continue;
+    }
+    const texts = await textsOf(run, image, now, load);
+    if (!texts) return { outcome: "conflict", bothSides: (await bothSides(runs, now, load)) !== undefined };
+    const outcome = mergeTexts(texts.after, texts.before, texts.present);
+    if (!outcome.clean) return { outcome: "conflict", bothSides: (await bothSides(runs, now, load)) !== undefined };
+    image = imageOf(outcome.text);
+    merged = true;
+  }
+  if (image.id === now.id) return { outcome: "unchanged", image: now };
+  // Read here, so that a text that is gone is noticed before anything is written.
+  if (image.id !== null && image.text === undefined) image = { id: image.id, text: textOf(await load(image.id)) };
+  return { outcome: merged ? "merged" : "restored", image };
+}
+
+/** The present text and the one from before, equal wherever nothing overlaps. `undefined` when there are not two texts. */
+export async function bothSides(
+  runs: readonly Run[],
+  now: Image,
+  load: LoadImage,
+): Promise<{ readonly yours: string; readonly before: string } | undefined> {
+  if (typeof now.text !== "string") return undefined;
+  let [yours, before] = [now.text, now.text];
+  for (const run of runs.toReversed()) {
+    const texts = await textsOf(run, now, now, load);
+    if (!texts) return undefined;
+    yours = mergeInFavour(texts.after, texts.before, yours, "theirs");
+    before = mergeInFavour(texts.after, texts.before, before, "ours");
+  }
+  return { yours, before };
+}
+
+/** The three texts of a merge; `undefined` when one is not text, or there was no file. */
+async function textsOf(
+  run: Run,
+  image: Image,
+  now: Image,
+  load: LoadImage,
+): Promise<{ readonly before: string; readonly after: string; readonly present: string } | undefined> {
+  const after = run.afters.at(-1) ?? null;
+  if (run.before === null || after === null || image.id === null) return undefined;
+  // What is there need not be stored; when it is not text, nothing can be merged into it.
+  if (image.id === now.id && now.text === undefined) return undefined;
+  const [before, last] = [textOf(await load(run.before)), textOf(await load(after))];
+  const present = image.text === undefined ? textOf(await load(image.id)) : image.text;
+  if (before === undefined || last === undefined || typeof present !== "string") return undefined;
+  return { before, after: last, present };
+}
+
+/** A text as an image. */
+export function imageOf(text: string): Image {
+  return { id: digestOf(new TextEncoder().encode(text)), text };
+}
+
+/** `undefined` for bytes that a text would not give back, and for texts that the workspace does not read. */
+function textOf(bytes: Uint8Array): string | undefined {
+  if (bytes.length > maxTextBytes || bytes.includes(0)) return undefined;
+  try {
+    return new TextDecoder("utf-8", { ignoreBOM: true, fatal: true }).decode(bytes);
+  } catch {
+    return undefined;
+  }
+}
