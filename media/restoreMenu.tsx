@@ -31,7 +31,7 @@ export function RestoreMenu(props: { readonly turnId: TurnId; readonly disabled:
     if (event.key === "Escape") close();
     else if (step === 0) return;
     const all = items();
-    const at = all.findIndex((item) => item === document.activeElement);
+    const at = all.findIndex((item) => item.matches(":focus"));
     if (step !== 0) all[(at + step + all.length) % all.length]?.focus();
     event.preventDefault();
   };

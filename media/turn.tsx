@@ -226,7 +226,7 @@ function Changes({ turn, canUndo, isGone, pendingIn, root, page }: TurnProps) {
             onClick={() => page.post({ type: "review", action: "keep", sessionId: pendingIn, turnId: turn.turnId })}
           />
         )}
-        {undone && canUndo && !isGone ? (
+        {undone && canUndo && !isGone && outcomes.some(({ outcome }) => outcome !== "conflict") ? (
           <button
             type="button"
             class="button small"

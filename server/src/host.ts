@@ -351,6 +351,8 @@ export class AgentHost {
   async #begin(session: Session, turnId: TurnId, params: PromptParams): Promise<ReadyModel> {
     const { models, clock, workspace } = this.#deps;
     const followUp = !isUnbegun(session.state);
+    // A conversation that went back to its beginning is about something else now.
+    const isUnbegunAgain = !followUp && session.state.turns.length > 0;
     if (session.state.turns.length > 0) await this.#assertHere(session);
     const [model, instructions] = await Promise.all([
       models.resolve(params.model),
@@ -359,7 +361,7 @@ export class AgentHost {
     const system = session.state.system ?? systemPrompt(instructions);
     await session.append(
       ...(session.state.system === undefined ? [{ type: "system_set", text: system } as const] : []),
-      ...(session.state.title === undefined || !followUp
+      ...(session.state.title === undefined || isUnbegunAgain
         ? [{ type: "title_set", title: titleOf(params.prompt) } as const]
         : []),
       {
