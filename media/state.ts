@@ -14,6 +14,7 @@ import type {
   SessionSummary,
   SessionUpdate,
 } from "../server/src/protocol/types.ts";
+import { foldRestores, type RestoreView, undoneBy } from "./restoreState.ts";
 import { emptyTurn, foldTurn, streamTurn, type TurnView } from "./turnState.ts";
 
 /** The conversation on screen. */
@@ -26,6 +27,7 @@ export interface SessionView {
   readonly earlier: readonly TurnView[];
   /** The last turn: the only one that still changes, but for undo. */
   readonly current: TurnView | undefined;
+  readonly restores: readonly RestoreView[];
 }
 
 /** Everything on the page but the user's drafts. */
@@ -48,6 +50,8 @@ export interface PanelState {
   readonly failed: { readonly failure: Failure; readonly action?: PanelAction } | undefined;
   /** What has been sent and has not yet begun to run. */
   readonly sending: string | undefined;
+  /** The prompt that was put back last, and how many were before it. */
+  readonly given: { readonly text: string; readonly count: number } | undefined;
   /** Counts the requests to put the cursor into the prompt box. */
   readonly focus: number;
 }
@@ -67,6 +71,7 @@ const noSession: SessionView = {
   seq: 0,
   earlier: [],
   current: undefined,
+  restores: [],
 };
 
 /** The page before it has been told anything. */
@@ -84,6 +89,7 @@ export const initialState: PanelState = {
   notice: undefined,
   failed: undefined,
   sending: undefined,
+  given: undefined,
   focus: 0,
 };
 
@@ -130,6 +136,8 @@ export function reduce(state: PanelState, message: ToPanel | PageAction): PanelS
       return state.sending === undefined ? state : { ...state, sending: undefined };
     case "notice":
       return { ...state, notice: message.message };
+    case "draft":
+      return { ...state, given: { text: message.text, count: (state.given?.count ?? 0) + 1 }, focus: state.focus + 1 };
     case "focus":
       return { ...state, focus: state.focus + 1, list: undefined, cost: undefined };
     case "sent":
@@ -205,13 +213,24 @@ function foldEvent(session: SessionView, event: SessionEvent): SessionView {
       return { ...next, title: event.title };
     case "turn_started":
       return { ...next, earlier: current ? [...earlier, current] : earlier, current: emptyTurn(event) };
-    case "turn_undone": {
-      const undo = (turn: TurnView) => (turn.turnId === event.turnId ? { ...turn, undone: event.files } : turn);
-      return { ...next, earlier: earlier.map(undo), current: current && undo(current) };
-    }
+    case "restore_started":
+    case "restore_finished":
+      return withRestores(next, foldRestores(session.restores, event, current?.turnId));
     default:
       return { ...next, current: current && foldTurn(current, event) };
   }
+}
+
+/** Only turns for which something has changed become others. */
+function withRestores(session: SessionView, restores: readonly RestoreView[]): SessionView {
+  const update = (turn: TurnView): TurnView => {
+    const undone = undoneBy(restores, turn.turnId);
+    if (undone?.restoreId === turn.undone?.restoreId) return turn;
+    const { undone: _, ...rest } = turn;
+    return undone ? { ...rest, undone } : rest;
+  };
+  const { earlier, current } = session;
+  return { ...session, restores, earlier: earlier.map(update), current: current && update(current) };
 }
 
 function foldDelta(session: SessionView, delta: SessionDelta): SessionView {

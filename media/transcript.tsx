@@ -4,9 +4,12 @@
  * Not here: one turn (`turn.tsx`). Easily got wrong: it follows the end only while the user is there; and a screen
  * reader is told an answer once, when it is complete, not letter by letter.
  */
+import { Fragment } from "preact";
 import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import type { Page } from "./page.ts";
 import { Button, Icon, IconButton } from "./parts.tsx";
+import { RestoreDivider } from "./restoreDivider.tsx";
+import { dividersAfter, goneTurns, isUndoable } from "./restoreState.ts";
 import { isRunning, type PanelState, pendingFiles, turnsOf } from "./state.ts";
 import { Turn } from "./turn.tsx";
 import type { TurnView } from "./turnState.ts";
@@ -43,6 +46,22 @@ export function Transcript({ state, page }: { readonly state: PanelState; readon
   const turns = turnsOf(state.session);
   const pending = new Set(pendingFiles(state).flatMap(({ turnIds }) => turnIds));
   const { from, skipped, hidden } = visible(turns, limit);
+  const { restores } = state.session;
+  const gone = goneTurns(restores);
+  const drawTurn = (turn: TurnView, skip: number) => (
+    <Turn
+      key={turn.turnId}
+      turn={turn}
+      skip={skip}
+      isLast={turn === state.session.current}
+      canUndo={!isRunning(state)}
+      isGone={gone.has(turn.turnId)}
+      pendingIn={pending.has(turn.turnId) ? state.session.sessionId : undefined}
+      models={state.models}
+      root={state.workspace?.root}
+      page={page}
+    />
+  );
   return (
     <div class="transcript-frame">
       <div class="transcript" ref={scroller} onScroll={onScroll} role="log" aria-live="off" aria-label="Conversation">
@@ -52,17 +71,20 @@ export function Transcript({ state, page }: { readonly state: PanelState; readon
           </div>
         ) : null}
         {turns.slice(from).map((turn, index) => (
-          <Turn
-            key={turn.turnId}
-            turn={turn}
-            skip={index === 0 ? skipped : 0}
-            isLast={turn === state.session.current}
-            canUndo={!isRunning(state)}
-            pendingIn={pending.has(turn.turnId) ? state.session.sessionId : undefined}
-            models={state.models}
-            root={state.workspace?.root}
-            page={page}
-          />
+          <Fragment key={turn.turnId}>
+            {gone.has(turn.turnId) ? null : drawTurn(turn, index === 0 ? skipped : 0)}
+            {dividersAfter(restores, turn.turnId).map((restore) => (
+              <RestoreDivider
+                key={restore.restoreId}
+                restore={restore}
+                turns={turns}
+                isUndoable={!isRunning(state) && isUndoable(restores, restore, state.session.current?.turnId)}
+                root={state.workspace?.root}
+                page={page}
+                drawTurn={(one) => drawTurn(one, 0)}
+              />
+            ))}
+          </Fragment>
         ))}
         {state.sending === undefined ? null : <Sending text={state.sending} />}
       </div>

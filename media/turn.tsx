@@ -11,6 +11,8 @@ import type { FileChange, ModelChoice, SessionId, UndoneFile } from "../server/s
 import { count, dollars, duration, relativePath, splitPath } from "./format.ts";
 import type { Page } from "./page.ts";
 import { Button, Counts, Icon, IconButton, Markdown, memo, useNow } from "./parts.tsx";
+import { Conflicts } from "./restoreDivider.tsx";
+import { RestoreMenu } from "./restoreMenu.tsx";
 import { DraftCard, ToolCard } from "./toolCard.tsx";
 import { type Block, changedFiles, type OpenBlock, type Retry, type TurnView } from "./turnState.ts";
 
@@ -20,6 +22,8 @@ interface TurnProps {
   readonly skip: number;
   readonly isLast: boolean;
   readonly canUndo: boolean;
+  /** True while a restore has taken it out of the conversation. */
+  readonly isGone: boolean;
   /** The session, while something that this turn changed is pending. */
   readonly pendingIn: SessionId | undefined;
   readonly models: readonly ModelChoice[];
@@ -33,6 +37,9 @@ export const Turn = memo(function Turn(props: TurnProps) {
   return (
     <article class="turn">
       {skip > 0 ? null : <Request turn={turn} />}
+      {skip > 0 || !turn.end || props.isGone ? null : (
+        <RestoreMenu turnId={turn.turnId} disabled={!props.canUndo} page={page} />
+      )}
       {turn.recorded ? <RecordedLabel page={page} /> : null}
       {[...turn.blocks.slice(skip), ...turn.open].map((block) => (
         <BlockOf key={block.key} block={block} turn={turn} page={page} root={props.root} />
@@ -243,11 +250,12 @@ const undoWords: { readonly [outcome in UndoneFile["outcome"]]: string } = {
   unchanged: "unchanged",
 };
 
-function Changes({ turn, canUndo, pendingIn, root, page }: TurnProps) {
+function Changes({ turn, canUndo, isGone, pendingIn, root, page }: TurnProps) {
   const files = changedFiles(turn.changes);
   if (files.length === 0) return null;
   const sum = (name: "addedLines" | "removedLines") => files.reduce((total, file) => total + file[name], 0);
   const { undone } = turn;
+  const outcomes = undone?.files.filter(({ uri }) => files.some((file) => file.uri === uri)) ?? [];
   return (
     <section class="changes" aria-label="Changed files">
       <header>
@@ -265,6 +273,16 @@ function Changes({ turn, canUndo, pendingIn, root, page }: TurnProps) {
             onClick={() => page.post({ type: "review", action: "keep", sessionId: pendingIn, turnId: turn.turnId })}
           />
         )}
+        {undone && canUndo && !isGone && outcomes.some(({ outcome }) => outcome !== "conflict") ? (
+          <button
+            type="button"
+            class="button small"
+            title="Take back what gave these files their text from before"
+            onClick={() => page.post({ type: "undo_restore", restoreId: undone.restoreId })}
+          >
+            Redo
+          </button>
+        ) : null}
         {undone || !turn.end ? null : (
           <button
             type="button"
@@ -284,13 +302,14 @@ function Changes({ turn, canUndo, pendingIn, root, page }: TurnProps) {
               file={file}
               path={relativePath(file.uri, root)}
               movedFrom={file.movedFrom === undefined ? undefined : relativePath(file.movedFrom, root)}
-              outcome={undone?.find(({ uri, movedFrom }) => (movedFrom ?? uri) === file.uri)?.outcome}
+              outcome={outcomes.find(({ uri, movedFrom }) => (movedFrom ?? uri) === file.uri)?.outcome}
               page={page}
             />
           </li>
         ))}
       </ul>
-      {undone ? <UndoSummary files={undone} /> : null}
+      {undone ? <UndoSummary files={outcomes} /> : null}
+      {undone ? <Conflicts restoreId={undone.restoreId} files={outcomes} root={root} page={page} /> : null}
     </section>
   );
 }
@@ -344,7 +363,7 @@ function UndoSummary({ files }: { readonly files: readonly UndoneFile[] }) {
   return (
     <p class={conflicts > 0 ? "undo-summary conflict" : "undo-summary"} role="status">
       <Icon name={conflicts > 0 ? "warning" : "discard"} />
-      {conflicts > 0 ? "Undone, except where something was changed since. Open the diff to decide." : "Undone."}
+      {conflicts > 0 ? "Undone, except where something was changed since." : "Undone."}
     </p>
   );
 }

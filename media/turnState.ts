@@ -15,6 +15,7 @@ import type {
   PriceClass,
   PromptOrigin,
   PromptPart,
+  RestoreId,
   SessionDelta,
   SessionEvent,
   StopReason,
@@ -78,7 +79,8 @@ export interface TurnView {
   readonly cost?: number;
   readonly retry?: Retry;
   readonly end?: TurnEndView;
-  readonly undone?: readonly UndoneFile[];
+  /** How its files went back, and by what. */
+  readonly undone?: { readonly restoreId: RestoreId; readonly files: readonly UndoneFile[] };
 }
 
 /** How a turn ended. */

@@ -42,6 +42,10 @@ export function App(props: ViewProps) {
   };
   useMarkdownClicks(root, page);
   useRestoredDraft(state, draft, write);
+  useEffect(() => {
+    // Words of the user's that are there are not replaced.
+    if (state.given && draft.trim() === "") write(state.given.text);
+  }, [state.given]);
   const send = () => {
     const text = draft.trim();
     if (text === "" || isRunning(state) || state.host.state === "no_folder") return;

@@ -51,6 +51,7 @@ export function registerCommands(deps: CommandDeps): readonly Disposable[] {
     "hermes.restartHost": () => deps.agent.restart(),
     "hermes.showSessions": () => showSessions(deps),
     "hermes.undoTurn": () => undoTurn(deps),
+    "hermes.restoreCheckpoint": () => restoreCheckpoint(deps),
     "hermes.addSelection": async () => {
       if (!references.pin()) return void window.showInformationMessage("Hermes: open a file first, then add it.");
       await openPanel();
@@ -150,6 +151,29 @@ async function showSessions({ conversation, view }: CommandDeps): Promise<void> 
 async function undoTurn({ conversation }: CommandDeps): Promise<void> {
   const done = await conversation.undoLast();
   if (!done) void window.showInformationMessage("Hermes: no turn of this session has changes to undo.");
+}
+
+async function restoreCheckpoint({ conversation }: CommandDeps): Promise<void> {
+  const checkpoints = await conversation.checkpoints();
+  if (checkpoints.length === 0) {
+    void window.showInformationMessage("Hermes: this session has no turns to go back to.");
+    return;
+  }
+  const items = checkpoints.toReversed().map(({ turnId, at, prompt, files, isUndone }) => ({
+    label: prompt.split("\n", 1)[0] || "(no text)",
+    description: new Date(at).toLocaleString(),
+    detail: isUndone ? "files undone" : files === 1 ? "1 file changed" : `${files} files changed`,
+    turnId,
+  }));
+  const title = "Hermes: Restore Checkpoint";
+  const turn = await window.showQuickPick(items, { title, placeHolder: "Go back to right before…" });
+  const parts = [
+    { label: "Files and Conversation", files: true, conversation: true },
+    { label: "Files Only", files: true, conversation: false },
+    { label: "Conversation Only", files: false, conversation: true },
+  ];
+  const part = turn && (await window.showQuickPick(parts, { title, placeHolder: "What should go back?" }));
+  if (part) await conversation.restore(turn.turnId, part);
 }
 
 async function askForText(title: string, prompt: string): Promise<string | undefined> {

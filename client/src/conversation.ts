@@ -14,8 +14,11 @@ import {
   loadSession,
   newSession,
   promptSession,
+  type RestoreResult,
+  restoreSession,
   selectModel,
   setCredential,
+  undoRestore,
   undoTurn,
 } from "../../server/src/protocol/methods.ts";
 import type { PanelAction, ToPanel } from "../../server/src/protocol/panel.ts";
@@ -24,6 +27,7 @@ import type {
   Failure,
   PromptPart,
   ReferencePart,
+  RestoreId,
   SessionId,
   SessionSummary,
   SessionUpdate,
@@ -31,6 +35,7 @@ import type {
   TurnId,
 } from "../../server/src/protocol/types.ts";
 import type { AgentClient } from "./agentClient.ts";
+import { type Checkpoint, checkpointsOf } from "./checkpoints.ts";
 import type { EnteredCredential } from "./credentials.ts";
 
 /** What is remembered for the workspace between windows. */
@@ -49,7 +54,16 @@ export interface ConversationDeps {
   readonly memory: Memory;
   readonly onDidChangeRunning: (running: boolean) => void;
   readonly onDidChangeModels: (list: ListModelsResult) => void;
+  /** Told of files that a restore left as they are and of which there are two texts. */
+  readonly onConflicts: (conflicts: RestoreConflicts) => void;
   readonly log: (message: string) => void;
+}
+
+/** Files that a restore left as they are. */
+export interface RestoreConflicts {
+  readonly sessionId: SessionId;
+  readonly restoreId: RestoreId;
+  readonly uris: readonly string[];
 }
 
 /** The conversation in the panel. */
@@ -199,18 +213,46 @@ export class Conversation {
 
   /** Undoes what a turn changed; the session's events tell the outcome. */
   async undo(turnId: TurnId): Promise<void> {
-    if (this.#sessionId) await this.#try(this.#deps.agent.request(undoTurn, { sessionId: this.#sessionId, turnId }));
+    await this.#restored((sessionId) => this.#deps.agent.request(undoTurn, { sessionId, turnId }));
+  }
+
+  /** Goes back to right before a turn, and puts its prompt into the prompt box when the conversation goes back. */
+  async restore(turnId: TurnId, what: { readonly files: boolean; readonly conversation: boolean }): Promise<void> {
+    const { files, conversation } = what;
+    await this.#restored((sessionId) =>
+      this.#deps.agent.request(restoreSession, { sessionId, turnId, files, conversation }),
+    );
+  }
+
+  /** Takes back a restore, or the undo of a turn. */
+  async undoRestore(restoreId: RestoreId): Promise<void> {
+    await this.#restored((sessionId) => this.#deps.agent.request(undoRestore, { sessionId, restoreId }));
   }
 
   /** Undoes the last turn that changed files. Answers false when there is none. */
   async undoLast(): Promise<boolean> {
-    if (!this.#sessionId) return false;
+    const checkpoints = await this.checkpoints();
+    const last = checkpoints.findLast(({ files, isUndone }) => files > 0 && !isUndone);
+    if (last) await this.undo(last.turnId);
+    return last !== undefined;
+  }
+
+  /** The turns of the session on screen that one can go back to, oldest first. */
+  async checkpoints(): Promise<readonly Checkpoint[]> {
+    if (!this.#sessionId) return [];
     const { events } = await this.#deps.agent.request(loadSession, { sessionId: this.#sessionId });
-    const undone = new Set(events.flatMap((event) => (event.type === "turn_undone" ? [event.turnId] : [])));
-    const last = events.findLast((event) => event.type === "file_changed" && !undone.has(event.turnId));
-    if (last?.type !== "file_changed") return false;
-    await this.undo(last.turnId);
-    return true;
+    return checkpointsOf(events);
+  }
+
+  async #restored(request: (sessionId: SessionId) => Promise<RestoreResult>): Promise<void> {
+    const sessionId = this.#sessionId;
+    const result = sessionId && (await this.#try(request(sessionId)));
+    if (!sessionId || !result) return;
+    const { restoreId, files, prompt } = result;
+    const text = prompt?.flatMap((part) => (part.type === "text" ? [part.text] : [])).join("\n\n");
+    if (text && sessionId === this.#sessionId) this.#deps.post({ type: "draft", text });
+    const uris = files.filter(({ bothSides }) => bothSides).map(({ uri }) => uri);
+    if (uris.length > 0) this.#deps.onConflicts({ sessionId, restoreId, uris });
   }
 
   /** Asks the host for the models again, and for the remembered choice. */

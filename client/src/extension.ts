@@ -13,6 +13,7 @@ import { AgentClient } from "./agentClient.ts";
 import { Approvals } from "./approvals.ts";
 import { ChatView, viewId } from "./chatView.ts";
 import { registerCommands } from "./commands.ts";
+import { offerBothSides, showBothSides } from "./conflicts.ts";
 import { Conversation } from "./conversation.ts";
 import { Credentials } from "./credentials.ts";
 import {
@@ -117,6 +118,7 @@ export function activate(context: ExtensionContext): HermesApi {
       void commands.executeCommand("setContext", "hermes.running", running);
     },
     onDidChangeModels: (models) => statusBar.set({ models }),
+    onConflicts: (conflicts) => void offerBothSides(agent, conflicts),
     log: (message) => log.warn(message),
   });
 
@@ -249,6 +251,15 @@ export function activate(context: ExtensionContext): HermesApi {
         return approvals.answer(message, message.choice);
       case "undo":
         return conversation.undo(message.turnId);
+      case "restore":
+        return conversation.restore(message.turnId, message);
+      case "undo_restore":
+        return conversation.undoRestore(message.restoreId);
+      case "show_conflict": {
+        const { sessionId } = conversation;
+        const { restoreId, uri } = message;
+        return sessionId && showBothSides(agent, { sessionId, restoreId, uri });
+      }
       case "open_diff":
         return openDiff(message.change);
       case "open_all_diffs":

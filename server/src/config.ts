@@ -163,6 +163,14 @@ export const settings = {
     description:
       "Milliseconds that the edits of one step wait for the editor's errors and warnings, which then go to the model with the edit's result. 0: they are not asked for.",
   },
+  "checkpoints.diskSpace": {
+    type: "number",
+    default: 2048,
+    minimum: 16,
+    maximum: 1_048_576,
+    description:
+      "Megabytes that the former contents of changed files may take, for undo and restore. Beyond that, those used least recently are removed; what is pending or being changed stays.",
+  },
   "localModels.detect": {
     type: "boolean",
     default: true,

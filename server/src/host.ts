@@ -8,6 +8,8 @@ import type { Clock } from "./base/async.ts";
 import { isAbort, messageOf, RequestError, ToolError } from "./base/errors.ts";
 import { log } from "./base/trace.ts";
 import type {
+  ConflictParams,
+  ConflictResult,
   ListModelsResult,
   ListSessionsParams,
   ListSessionsResult,
@@ -19,9 +21,12 @@ import type {
   PromptResult,
   ReadBlobParams,
   ReadBlobResult,
+  RestoreParams,
+  RestoreResult,
   ReviewParams,
   TaskArguments,
   UndoParams,
+  UndoRestoreParams,
   UndoResult,
 } from "./protocol/methods.ts";
 import type {
@@ -31,18 +36,20 @@ import type {
   PendingFile,
   PermissionRequest,
   PromptPart,
-  SessionEvent,
+  RestoreId,
+  RestoreTarget,
   SessionId,
   SessionUpdate,
   TurnId,
 } from "./protocol/types.ts";
-import { undoTurn } from "./session/checkpoint.ts";
 import type { FallbackDeps, TurnModel } from "./session/fallback.ts";
+import { type LiveSession, LiveSessions } from "./session/liveSessions.ts";
 import { momentContext, systemPrompt } from "./session/prompt.ts";
-import { Review } from "./session/review.ts";
-import { createSession, openSession, openTurnOwner, type Session, type SessionDeps } from "./session/session.ts";
+import { isUnbegun } from "./session/reduce.ts";
+import { conflictOf, restore } from "./session/restore.ts";
+import type { Session } from "./session/session.ts";
 import { composeTask } from "./session/tasks.ts";
-import { createToolCalls, type SessionMemory, type ToolCallDeps } from "./session/toolCalls.ts";
+import { createToolCalls, type ToolCallDeps } from "./session/toolCalls.ts";
 import { runTurn, type TurnEnd } from "./session/turn.ts";
 import { type SessionStore, StaleSessionError } from "./storage/store.ts";
 import { decodeText } from "./text/encoding.ts";
@@ -89,48 +96,33 @@ export interface HostDeps {
   readonly isAlive: (pid: number) => boolean;
 }
 
-/** Sessions kept in memory while nothing runs in them; older ones are read again when needed. */
-const idleSessionLimit = 16;
-/** A turn of another live process counts as running for this long after its last event, in ms. */
-const foreignTurnMs = 10 * 60_000;
-
 /** Of more changed files than this, it is not asked which of them matter. */
 const manyFiles = 200;
-
-interface LiveSession {
-  readonly session: Session;
-  readonly review: Review;
-  /** Requests other than a turn that are at work in it. */
-  busy: number;
-  readonly registry: Registry;
-  readonly memory: SessionMemory;
-  turn: { readonly controller: AbortController; readonly done: Promise<unknown> } | undefined;
-}
 
 /** Serves sessions of one workspace. Ends with `close()`. */
 export class AgentHost {
   readonly #deps: HostDeps;
-  readonly #live = new Map<SessionId, Promise<LiveSession>>();
+  readonly #live: LiveSessions;
   readonly #closing = new AbortController();
   readonly #fileOrder = createQueues();
 
   constructor(deps: HostDeps) {
     this.#deps = deps;
+    this.#live = new LiveSessions({ ...deps, fileOrder: this.#fileOrder });
+    deps.store.keepBlobs?.(() => this.#live.neededBlobs());
   }
 
   /** Starts a session. */
   async newSession(params: NewSessionParams): Promise<NewSessionResult> {
     const id = this.#deps.createId() as SessionId;
     const cwd = params.cwd ?? this.#deps.workspace.root;
-    const live = this.#enliven(id, [], (deps) => createSession(deps, id, cwd));
-    this.#keep(id, live);
-    await live;
+    await this.#live.create(id, cwd);
     return { sessionId: id };
   }
 
   /** Reads a session and closes what a host that is gone left open in it. */
   async loadSession(id: SessionId): Promise<LoadSessionResult> {
-    const opened = await this.#open(id);
+    const opened = await this.#live.open(id);
     const { session } = opened;
     for (;;) {
       await session.idle();
@@ -138,8 +130,8 @@ export class AgentHost {
       // Both halves of the answer are of one moment: nothing is awaited between here and `live`.
       const last = events.at(-1)?.seq ?? 0;
       if (last < session.state.seq) continue;
-      if (last > session.state.seq && !opened.turn) {
-        await this.#reopen(id, opened);
+      if (last > session.state.seq && !opened.turn && opened.busy === 0) {
+        await this.#live.reopen(id, opened);
         return this.loadSession(id);
       }
       return { events, live: session.live, running: opened.turn !== undefined };
@@ -160,21 +152,21 @@ export class AgentHost {
   /** Runs one turn to its end. Aborting `signal` cancels it, and the result says so. */
   async prompt(params: PromptParams, signal: AbortSignal): Promise<PromptResult> {
     if (params.prompt.every(isBlank)) throw new RequestError("empty_prompt", "The prompt is empty. Write what to do.");
-    const live = await this.#open(params.sessionId);
+    const live = await this.#live.open(params.sessionId);
     try {
       return await this.#prompt(live, params, signal);
     } catch (error) {
       if (!(error instanceof StaleSessionError)) throw error;
       // Another window or terminal has used the session since; nothing of this turn is stored yet, so it begins anew.
-      return this.#prompt(await this.#reopen(params.sessionId, live), params, signal);
+      return this.#prompt(await this.#live.reopen(params.sessionId, live), params, signal);
     }
   }
 
   async #prompt(live: LiveSession, params: PromptParams, signal: AbortSignal): Promise<PromptResult> {
-    if (live.turn) {
+    if (live.turn || live.restoring) {
       throw new RequestError(
         "turn_running",
-        "A turn is already running in this session. Stop it, or wait for its end.",
+        "A turn or a restore is already running in this session. Stop it, or wait for its end.",
       );
     }
     const controller = new AbortController();
@@ -186,13 +178,13 @@ export class AgentHost {
       return { turnId, ...(await run) };
     } finally {
       live.turn = undefined;
-      this.#evict();
+      this.#live.evict();
     }
   }
 
   /** Ends the running turn of a session, if there is one, and resolves when it has ended. */
   async cancel(id: SessionId): Promise<void> {
-    const live = await this.#live.get(id);
+    const live = await this.#live.known(id);
     live?.turn?.controller.abort();
     await live?.turn?.done;
   }
@@ -216,21 +208,59 @@ export class AgentHost {
   }
 
   /** Gives the files that a turn changed their text from before it, merged with what was changed since. */
-  async undo(params: UndoParams): Promise<UndoResult> {
-    await this.loadSession(params.sessionId);
-    const { session, turn } = await this.#open(params.sessionId);
-    if (turn) throw new RequestError("turn_running", "A turn is running. Stop it first, then undo.");
-    const record = session.state.turns.find(({ turnId }) => turnId === params.turnId);
-    if (!record) throw new RequestError("unknown_turn", "This session has no such turn.");
-    const { store, workspace } = this.#deps;
-    const files = await undoTurn(record.changes, { store, workspace }, this.#closing.signal);
-    await session.append({ type: "turn_undone", turnId: params.turnId, files });
-    return { files };
+  undo({ sessionId, turnId }: UndoParams): Promise<RestoreResult> {
+    return this.#restore(sessionId, { type: "turn", turnId });
+  }
+
+  /** Goes back to right before a turn: the files of it and of all later turns, the conversation, or both. */
+  async restore({ sessionId, turnId, files, conversation }: RestoreParams): Promise<RestoreResult> {
+    if (files || conversation) return this.#restore(sessionId, { type: "checkpoint", turnId, files, conversation });
+    throw new RequestError("nothing_to_restore", "Say what to restore: the files, the conversation, or both.");
+  }
+
+  /** Takes back a restore, or the undo of a turn. */
+  undoRestore({ sessionId, restoreId }: UndoRestoreParams): Promise<RestoreResult> {
+    return this.#restore(sessionId, { type: "restore", restoreId });
+  }
+
+  /** A file that a restore left alone, as one text with both sides. */
+  async readConflict(params: ConflictParams, signal: AbortSignal): Promise<ConflictResult> {
+    const { session } = await this.#live.open(params.sessionId);
+    return conflictOf(session.state, params, this.#deps, signal);
+  }
+
+  async #restore(sessionId: SessionId, target: RestoreTarget): Promise<RestoreResult> {
+    await this.loadSession(sessionId);
+    const live = await this.#live.open(sessionId);
+    if (live.turn || live.restoring) {
+      const what = live.turn ? "A turn is running. Stop it first." : "A restore is under way. Wait for its end.";
+      throw new RequestError("turn_running", what);
+    }
+    live.busy += 1;
+    live.restoring = true;
+    let isDone = false;
+    try {
+      const { store, workspace, createId } = this.#deps;
+      const deps = { store, workspace, fileOrder: this.#fileOrder, hostPid: this.#deps.pid };
+      const result = await restore(live.session, createId() as RestoreId, target, deps, this.#closing.signal);
+      // What the model has seen of files may have been in turns that it does not know of any more.
+      live.memory.lastSeen.clear();
+      isDone = true;
+      return result;
+    } catch (error) {
+      if (!(error instanceof StaleSessionError)) throw error;
+      throw new RequestError("session_busy", "Another window or terminal uses this session. Wait for its end there.");
+    } finally {
+      live.busy -= 1;
+      live.restoring = false;
+      // What was begun and could not be stored is closed when the session is read again.
+      if (!isDone) this.#live.forget(sessionId);
+    }
   }
 
   /** Keeps or undoes pending hunks, also while a turn runs. Throws `RequestError` `stale_hunk`. */
   async review(params: ReviewParams, signal: AbortSignal): Promise<UndoResult> {
-    const live = await this.#open(params.sessionId);
+    const live = await this.#live.open(params.sessionId);
     live.busy += 1;
     try {
       return { files: await live.review.apply(params, AbortSignal.any([signal, this.#closing.signal])) };
@@ -241,13 +271,12 @@ export class AgentHost {
 
   /** Tells `onReview` what is pending in a session, after a look at every file. */
   async refreshReview(id: SessionId): Promise<void> {
-    await (await this.#open(id)).review.refresh();
+    await (await this.#live.open(id)).review.refresh();
   }
 
   /** Takes note that the user or another program has changed, opened or closed files. */
   async filesChanged(uris: readonly string[]): Promise<void> {
-    const settled = await Promise.allSettled(this.#live.values());
-    const reviews = settled.flatMap((live) => (live.status === "fulfilled" ? live.value.review : []));
+    const reviews = (await this.#live.all()).map(({ review }) => review);
     const concerned = reviews.filter(({ hasFiles }) => hasFiles);
     if (concerned.length === 0) return;
     if (uris.length > manyFiles) {
@@ -262,8 +291,8 @@ export class AgentHost {
 
   /** Reads the text of a file before or after a change, or without its pending hunks. */
   async readBlob({ blob, encoding }: ReadBlobParams): Promise<ReadBlobResult> {
-    for (const live of await Promise.allSettled(this.#live.values())) {
-      const text = live.status === "fulfilled" ? live.value.review.shadow(blob) : undefined;
+    for (const { review } of await this.#live.all()) {
+      const text = review.shadow(blob);
       if (text !== undefined) return { text };
     }
     const bytes = await this.#deps.store.getBlob(blob);
@@ -281,97 +310,10 @@ export class AgentHost {
   /** Ends every turn, waits for what is being stored, and closes the store. */
   async close(): Promise<void> {
     this.#closing.abort();
-    const sessions = await Promise.allSettled(this.#live.values());
-    for (const entry of sessions) if (entry.status === "fulfilled") entry.value.review.close();
-    await Promise.all(sessions.map((entry) => entry.status === "fulfilled" && entry.value.turn?.done));
+    const sessions = await this.#live.all();
+    for (const { review } of sessions) review.close();
+    await Promise.all(sessions.map(({ turn }) => turn?.done));
     await this.#deps.store.close();
-  }
-
-  async #open(id: SessionId): Promise<LiveSession> {
-    const known = this.#live.get(id);
-    if (known) return known;
-    const opened = this.#recovered(id);
-    this.#keep(id, opened);
-    return opened;
-  }
-
-  /** Reads a session again that another process has written to, and tells what was missed. */
-  async #reopen(id: SessionId, stale: LiveSession): Promise<LiveSession> {
-    if ((await this.#live.get(id)) === stale) this.#live.delete(id);
-    stale.review.close();
-    const opened = await this.#open(id);
-    const { events } = await this.#deps.store.read(id);
-    for (const event of events) {
-      if (event.seq > stale.session.state.seq && event.seq <= opened.session.state.seq) this.#deps.onUpdate(id, event);
-    }
-    return opened;
-  }
-
-  async #recovered(id: SessionId): Promise<LiveSession> {
-    const record = await this.#deps.store.read(id);
-    const owner = openTurnOwner(record.events);
-    const { clock, isAlive, pid } = this.#deps;
-    if (owner && owner.hostPid !== pid && isAlive(owner.hostPid) && clock.now() - owner.lastAt < foreignTurnMs) {
-      throw new RequestError(
-        "session_busy",
-        "A turn of this session is running in another window or terminal. Wait for its end.",
-      );
-    }
-    const live = await this.#enliven(id, record.events, (deps) => openSession(deps, id, record));
-    await live.session.recover();
-    return live;
-  }
-
-  async #enliven(
-    id: SessionId,
-    events: readonly SessionEvent[],
-    open: (deps: SessionDeps) => Promise<Session>,
-  ): Promise<LiveSession> {
-    const { store, workspace, onUpdate, onReview, clock } = this.#deps;
-    const opening = open({
-      store,
-      onUpdate: (sessionId, update) => {
-        if ("seq" in update) review.take(update);
-        onUpdate(sessionId, update);
-      },
-    });
-    const review = new Review(
-      {
-        store,
-        workspace,
-        fileOrder: this.#fileOrder,
-        append: async (body) => (await opening).append(body),
-        clock,
-        ...(onReview ? { onChange: (files) => onReview(id, files) } : {}),
-      },
-      events,
-    );
-    return {
-      session: await opening,
-      review,
-      busy: 0,
-      registry: this.#deps.createRegistry(),
-      memory: { lastSeen: new Map(), rules: [] },
-      turn: undefined,
-    };
-  }
-
-  #keep(id: SessionId, live: Promise<LiveSession>): void {
-    this.#live.set(id, live);
-    live.catch(() => this.#live.delete(id));
-    this.#evict();
-  }
-
-  #evict(): void {
-    void (async () => {
-      for (const [id, entry] of this.#live) {
-        if (this.#live.size <= idleSessionLimit) return;
-        const live = await entry.catch(() => undefined);
-        if (live?.turn || (live?.busy ?? 0) > 0) continue;
-        live?.review.close();
-        this.#live.delete(id);
-      }
-    })();
   }
 
   async #runTurn(live: LiveSession, turnId: TurnId, params: PromptParams, signal: AbortSignal): Promise<TurnEnd> {
@@ -406,15 +348,17 @@ export class AgentHost {
       if (error instanceof RequestError || (error instanceof StaleSessionError && !begun)) throw error;
       if (isAbort(error)) return { stopReason: "cancelled" };
       log("error", "A turn could not be stored", error);
-      this.#live.delete(session.id);
+      this.#live.forget(session.id);
       return { stopReason: "error", failure: storageFailure(error) };
     }
   }
 
   async #begin(session: Session, turnId: TurnId, params: PromptParams): Promise<ReadyModel> {
     const { models, clock, workspace } = this.#deps;
-    const followUp = session.state.turns.length > 0;
-    if (followUp) await this.#assertHere(session);
+    const followUp = !isUnbegun(session.state);
+    // A conversation that went back to its beginning is about something else now.
+    const isUnbegunAgain = !followUp && session.state.turns.length > 0;
+    if (session.state.turns.length > 0) await this.#assertHere(session);
     const [model, instructions] = await Promise.all([
       models.resolve(params.model),
       session.state.system === undefined ? this.#instructions() : undefined,
@@ -422,7 +366,9 @@ export class AgentHost {
     const system = session.state.system ?? systemPrompt(instructions);
     await session.append(
       ...(session.state.system === undefined ? [{ type: "system_set", text: system } as const] : []),
-      ...(session.state.title === undefined ? [{ type: "title_set", title: titleOf(params.prompt) } as const] : []),
+      ...(session.state.title === undefined || isUnbegunAgain
+        ? [{ type: "title_set", title: titleOf(params.prompt) } as const]
+        : []),
       {
         type: "turn_started",
         turnId,

@@ -1,5 +1,6 @@
 /**
- * Every kind of file × {edit, undo of a hunk, undo of a turn}: bytes, modes and links are what they were, to the last bit.
+ * Every kind of file × {edit, undo of a hunk, undo of a turn and its redo, restore}: bytes, modes and links are what they
+ * were, to the last bit.
  *
  * A row is a file; the agent changes one of its first lines and one of its last. The real tools, the real disk.
  */
@@ -151,7 +152,13 @@ test.each(Object.entries(kinds))("%s", { timeout: 60_000 }, async (_, kind) => {
 
   const again = await turn(sessionId);
   expect(await photograph(path)).toEqual(edited);
-  expect(await host.undo(again)).toEqual({ files: [{ uri, outcome: "restored" }] });
+  const files = [{ uri, outcome: "restored" }];
+  const undone = await host.undo(again);
+  expect(undone).toMatchObject({ files });
+  expect(await photograph(path)).toEqual(before);
+  expect(await host.undoRestore({ sessionId, restoreId: undone.restoreId })).toMatchObject({ files });
+  expect(await photograph(path)).toEqual(edited);
+  expect(await host.restore({ ...again, files: true, conversation: true })).toMatchObject({ files });
   expect(await photograph(path)).toEqual(before);
 });
 

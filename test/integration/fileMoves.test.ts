@@ -114,6 +114,14 @@ describe.each(["delete", "move"] as const)("%s", (tool) => {
     } else if (how === "turn") {
       const undone = await host.undo({ sessionId, turnId });
       expect(undone.files.map(({ outcome }) => outcome)).toEqual(Array(11).fill("restored"));
+      expect(await treeOf(play.root)).toEqual(before);
+      // Doing it again, and going back by a restore.
+      await host.undoRestore({ sessionId, restoreId: undone.restoreId });
+      expect(await treeOf(play.root)).toEqual(after);
+      await host.refreshReview(sessionId);
+      const byUri = (files: readonly PendingFile[]) => files.toSorted((a, b) => (a.uri < b.uri ? -1 : 1));
+      expect(byUri(told.at(-1) ?? [])).toEqual(byUri(pending));
+      await host.restore({ sessionId, turnId, files: true, conversation: true });
     } else if (how === "keep") {
       await host.review({ sessionId, action: "keep" }, signal);
       expect(await treeOf(play.root)).toEqual(after);

@@ -7,7 +7,7 @@
 import type { Browser, Locator } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { FromPanel, ToPanel } from "../../server/src/protocol/panel.ts";
-import type { SessionEventBody, SessionId } from "../../server/src/protocol/types.ts";
+import type { RestoreId, SessionEventBody, SessionId } from "../../server/src/protocol/types.ts";
 import {
   buildPanel,
   openBrowser,
@@ -319,10 +319,47 @@ describe("a finished turn", () => {
       expect(kinds).toEqual(["open_diff", "open_all_diffs", "undo"]);
       await panel.page.getByText(/^Claude Sonnet 5\.5 · 6\.7k tokens · \$0\.0123 · \d/).waitFor();
       const uri = `${say.root}/src/a.ts`;
-      const undone: SessionEventBody = { type: "turn_undone", turnId, files: [{ uri, outcome: "conflict" }] };
-      await panel.send({ type: "updates", sessionId, updates: say.numbered([undone], 20) });
+      const restoreId = "r1" as RestoreId;
+      const target = { type: "turn", turnId } as const;
+      const scope = { fileTurns: [turnId], conversationTurns: [], hostPid: 1 };
+      const undone: SessionEventBody[] = [
+        { type: "restore_started", restoreId, target, ...scope },
+        { type: "restore_finished", restoreId, files: [{ uri, outcome: "conflict", bothSides: true }] },
+      ];
+      await panel.send({ type: "updates", sessionId, updates: say.numbered(undone, 20) });
       await panel.page.getByText(/Undone, except where something was changed since/).waitFor();
       expect(await button(panel, "Undo").count()).toBe(0);
+      await button(panel, "Show both sides of src/a.ts").click();
+      expect((await panel.posted()).at(-1)).toEqual({ type: "show_conflict", restoreId, uri });
+      // Nothing was undone, so nothing can be done again.
+      expect(await button(panel, "Redo").count()).toBe(0);
+    }));
+
+  test("goes back by a menu that the keyboard reaches, and is then behind a line that undoes it", () =>
+    withPanel([session(...changed)], async (panel) => {
+      await button(panel, "Restore…").press("Enter");
+      const item = (name: string) => panel.page.getByRole("menuitem", { name });
+      await item("Files and conversation").press("ArrowDown");
+      await item("Files only").press("Escape");
+      expect(await item("Files only").count()).toBe(0);
+      await button(panel, "Restore…").press("Enter");
+      await item("Files and conversation").press("Enter");
+      expect((await panel.posted()).at(-1)).toEqual({ type: "restore", turnId, files: true, conversation: true });
+      const restoreId = "r1" as RestoreId;
+      const target = { type: "checkpoint", turnId, files: true, conversation: true } as const;
+      const restored: SessionEventBody[] = [
+        { type: "restore_started", restoreId, target, fileTurns: [turnId], conversationTurns: [turnId], hostPid: 1 },
+        { type: "restore_finished", restoreId, files: [] },
+      ];
+      await panel.send({ type: "updates", sessionId, updates: say.numbered(restored, 20) });
+      await panel.send({ type: "draft", text: "Fix it" });
+      await panel.page.getByRole("region", { name: "Restore" }).waitFor();
+      expect(await panel.page.getByRole("article").count()).toBe(0);
+      expect(await panel.page.getByRole("textbox").inputValue()).toBe("Fix it");
+      await button(panel, /^Files and conversation restored, 1 turn taken back/).click();
+      await panel.page.getByRole("article").waitFor();
+      await button(panel, "Undo restore").click();
+      expect((await panel.posted()).at(-1)).toEqual({ type: "undo_restore", restoreId });
     }));
 
   test("with pending changes offers to keep them, by turn, by file and all", () => {

@@ -11,6 +11,7 @@ import type {
   Failure,
   FileChange,
   PriceClass,
+  RestoreTarget,
   SessionEvent,
   SessionId,
   SessionSummary,
@@ -152,8 +153,8 @@ export function printSession(events: readonly SessionEvent[]): string {
           return event.block.part.type === "text" ? `${safe(event.block.part.text)}\n` : "";
         case "turn_finished":
           return event.stopReason === "end_turn" ? "" : `[${event.stopReason}] ${event.failure?.message ?? ""}\n`;
-        case "turn_undone":
-          return "[undone]\n";
+        case "restore_started":
+          return `[${describeRestore(event.target)}]\n`;
         default: {
           const line = describe(event);
           return line ? `${line}\n` : "";
@@ -161,6 +162,14 @@ export function printSession(events: readonly SessionEvent[]): string {
       }
     })
     .join("");
+}
+
+function describeRestore(target: RestoreTarget): string {
+  if (target.type === "restore") return "the last restore was undone";
+  if (target.type === "turn") return "undone";
+  const { files, conversation } = target;
+  const what = files && conversation ? "files and conversation" : files ? "files" : "conversation";
+  return `${what} restored to before an earlier turn`;
 }
 
 /** Model and file text must not steer the terminal. */

@@ -103,7 +103,11 @@ export async function createLocalHost(options: LocalHostOptions): Promise<LocalH
   });
   const files = options.editor ? createEditorWorkspace(disk, options.editor) : disk;
   const host = new AgentHost({
-    store: createJournalStore({ dir: config.home, clock: systemClock }),
+    store: createJournalStore({
+      dir: config.home,
+      clock: systemClock,
+      blobQuota: () => config.settings["checkpoints.diskSpace"] * 1024 * 1024,
+    }),
     workspace: createNotebookWorkspace(options.notebooks ? createOpenNotebooks(files, options.notebooks) : files, {
       formerCells: createFormerCellStore(join(config.home, "notebooks")),
       search: disk,

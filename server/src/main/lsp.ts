@@ -194,6 +194,11 @@ connection.onNotification(methods.cancelSession, async ({ sessionId }) => {
   await running?.host.cancel(sessionId);
 });
 connection.onRequest(methods.undoTurn, (params, token) => serve(token, ({ host }) => host.undo(params)));
+connection.onRequest(methods.restoreSession, (params, token) => serve(token, ({ host }) => host.restore(params)));
+connection.onRequest(methods.undoRestore, (params, token) => serve(token, ({ host }) => host.undoRestore(params)));
+connection.onRequest(methods.readConflict, (params, token) =>
+  serve(token, ({ host }, signal) => host.readConflict(params, signal)),
+);
 connection.onRequest(methods.reviewSession, (params, token) =>
   serve(token, ({ host }, signal) => host.review(params, signal)),
 );

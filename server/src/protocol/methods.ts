@@ -17,6 +17,7 @@ import type {
   PermissionRequest,
   PromptOrigin,
   PromptPart,
+  RestoreId,
   SessionDelta,
   SessionEvent,
   SessionId,
@@ -117,12 +118,50 @@ export interface UndoParams {
   readonly sessionId: SessionId;
   readonly turnId: TurnId;
 }
-/** Result of `session/undo`. */
-export interface UndoResult {
+/** Result of `session/undo`, `session/restore` and `session/undoRestore`. */
+export interface RestoreResult {
+  readonly restoreId: RestoreId;
   readonly files: readonly UndoneFile[];
+  /** The prompt of the turn, when the conversation went back to right before it. */
+  readonly prompt?: readonly PromptPart[];
 }
 /** Gives the files that a turn changed their text from before it; what was changed since is kept by merging. */
-export const undoTurn = new RequestType<UndoParams, UndoResult, void>("session/undo");
+export const undoTurn = new RequestType<UndoParams, RestoreResult, void>("session/undo");
+
+/** Parameters of `session/restore`. At least one of the two must be true. */
+export interface RestoreParams {
+  readonly sessionId: SessionId;
+  /** Go back to right before this turn. */
+  readonly turnId: TurnId;
+  readonly files: boolean;
+  readonly conversation: boolean;
+}
+/** Goes back to right before a turn: the files of it and of all later turns, the conversation, or both. */
+export const restoreSession = new RequestType<RestoreParams, RestoreResult, void>("session/restore");
+
+/** Parameters of `session/undoRestore`. */
+export interface UndoRestoreParams {
+  readonly sessionId: SessionId;
+  readonly restoreId: RestoreId;
+}
+/** Takes back a restore or the undo of a turn: its files by the same merge, and the conversation. */
+export const undoRestore = new RequestType<UndoRestoreParams, RestoreResult, void>("session/undoRestore");
+
+/** Parameters of `session/conflict`. */
+export interface ConflictParams {
+  readonly sessionId: SessionId;
+  readonly restoreId: RestoreId;
+  readonly uri: string;
+}
+/** Result of `session/conflict`: both texts are of one moment. */
+export interface ConflictResult {
+  /** The file's present text, unsaved changes included. */
+  readonly present: string;
+  /** The same with both sides of each place that overlaps, between markers; equal to `present` when none does any more. */
+  readonly text: string;
+}
+/** Shows a file that a restore left alone with both sides of what overlaps. Changes nothing. */
+export const readConflict = new RequestType<ConflictParams, ConflictResult, void>("session/conflict");
 
 /** Parameters of `session/review`. */
 export interface ReviewParams {
@@ -134,6 +173,10 @@ export interface ReviewParams {
   readonly hunkId?: string;
   /** Only hunks that this turn made. */
   readonly turnId?: TurnId;
+}
+/** Result of `session/review`. */
+export interface UndoResult {
+  readonly files: readonly UndoneFile[];
 }
 /** Keeps pending hunks, or gives them the text from before; undoing one never touches another. Answers per file. */
 export const reviewSession = new RequestType<ReviewParams, UndoResult, void>("session/review");

@@ -12,6 +12,7 @@ import type {
   FileChange,
   ModelChoice,
   PromptPart,
+  RestoreId,
   SessionDelta,
   SessionEvent,
   SessionId,
@@ -92,6 +93,8 @@ export type ToPanel =
   | { readonly type: "prompt_settled" }
   /** Something the user should know that is not part of the session, such as a restart. */
   | { readonly type: "notice"; readonly message: string }
+  /** Put a prompt back into the prompt box, unless something is there. */
+  | { readonly type: "draft"; readonly text: string }
   /** Put the cursor into the prompt box. */
   | { readonly type: "focus" };
 
@@ -116,6 +119,11 @@ export type FromPanel =
       readonly choice: ApprovalChoice;
     }
   | { readonly type: "undo"; readonly turnId: TurnId }
+  /** Go back to right before a turn. */
+  | { readonly type: "restore"; readonly turnId: TurnId; readonly files: boolean; readonly conversation: boolean }
+  | { readonly type: "undo_restore"; readonly restoreId: RestoreId }
+  /** Show a file that a restore left alone with both sides. */
+  | { readonly type: "show_conflict"; readonly restoreId: RestoreId; readonly uri: string }
   | { readonly type: "open_diff"; readonly change: FileChange }
   | { readonly type: "open_all_diffs"; readonly changes: readonly FileChange[] }
   /** Keep or undo what is pending: in a file, of a turn, or in the whole session. */

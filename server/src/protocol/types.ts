@@ -13,6 +13,8 @@ export type Json = null | boolean | number | string | readonly Json[] | { readon
 export type SessionId = string & { readonly __brand: "SessionId" };
 /** Identifies one turn within a session. */
 export type TurnId = string & { readonly __brand: "TurnId" };
+/** Identifies one restore within a session. */
+export type RestoreId = string & { readonly __brand: "RestoreId" };
 /** Identifies one tool call within a session. Vendor ids are kept as they came: the vendor wants them back. */
 export type CallId = string & { readonly __brand: "CallId" };
 /** Names a stored byte string by the SHA-256 of its content, in hex. */
@@ -382,7 +384,32 @@ export type SessionEventBody =
       /** A pending move was reviewed with it: after `undone` the file is back where it was before it was first moved. */
       readonly move?: "kept" | "undone";
     }
-  | { readonly type: "turn_undone"; readonly turnId: TurnId; readonly files: readonly UndoneFile[] }
+  /**
+   * The user takes back what turns did. Stored before anything is written; it counts once `restore_finished` follows,
+   * which it also does when the host was killed in between.
+   */
+  | {
+      readonly type: "restore_started";
+      readonly restoreId: RestoreId;
+      readonly target: RestoreTarget;
+      /** The turns whose files go back, or come back when the target is a restore. */
+      readonly fileTurns: readonly TurnId[];
+      /** The turns that leave the conversation, or come back to it when the target is a restore. */
+      readonly conversationTurns: readonly TurnId[];
+      /** The process that restores: a restore whose host is gone is closed by the next one that opens the session. */
+      readonly hostPid: number;
+    }
+  /** Stored just before a restore writes a file, with both of its images, so that the restore can be undone. */
+  | { readonly type: "file_restored"; readonly restoreId: RestoreId; readonly change: FileChange }
+  /** The write announced by the last `file_restored` of this restore and file did not happen. */
+  | { readonly type: "file_restore_failed"; readonly restoreId: RestoreId; readonly uri: string }
+  | {
+      readonly type: "restore_finished";
+      readonly restoreId: RestoreId;
+      readonly files: readonly UndoneFile[];
+      /** True when the host was killed while it wrote: only the files listed were restored. */
+      readonly interrupted?: boolean;
+    }
   | { readonly type: "notice"; readonly level: "info" | "warning"; readonly message: string };
 
 /** A stored event: the journal's line, the wire's update, the UI's and the tests' input. */
@@ -395,7 +422,23 @@ export interface UndoneFile {
   readonly outcome: "restored" | "merged" | "conflict" | "unchanged";
   /** Where it was before undo moved it back to `uri`. */
   readonly movedFrom?: string;
+  /** True for a conflict of two texts: `session/conflict` gives one text with both sides. */
+  readonly bothSides?: boolean;
 }
+
+/** What a restore takes back. */
+export type RestoreTarget =
+  /** The files of one turn. */
+  | { readonly type: "turn"; readonly turnId: TurnId }
+  /** Everything since right before a turn: the files, the conversation, or both. */
+  | {
+      readonly type: "checkpoint";
+      readonly turnId: TurnId;
+      readonly files: boolean;
+      readonly conversation: boolean;
+    }
+  /** An earlier restore. */
+  | { readonly type: "restore"; readonly restoreId: RestoreId };
 
 /** A streamed update that is not stored; what it shows arrives again, whole, in a stored event. */
 export type SessionDelta =

@@ -8,7 +8,15 @@
 import { Serial } from "../base/async.ts";
 import { RequestError } from "../base/errors.ts";
 import { log } from "../base/trace.ts";
-import type { BlobId, PendingFile, SessionEvent, TurnId } from "../protocol/types.ts";
+import type {
+  BlobId,
+  PendingFile,
+  RestoreId,
+  RestoreTarget,
+  SessionEvent,
+  TurnId,
+  UndoneFile,
+} from "../protocol/types.ts";
 import type { SessionStore } from "../storage/store.ts";
 import { decodeText } from "../text/encoding.ts";
 import { isNotebookPath } from "../text/notebook.ts";
@@ -74,6 +82,15 @@ export class EditLedger {
   readonly #store: Pick<SessionStore, "getBlob">;
   /** In the order in which the files were first changed. */
   readonly #entries = new Map<string, Entry>();
+  readonly #restores = new Map<
+    RestoreId,
+    {
+      readonly target: RestoreTarget;
+      readonly turnIds: readonly TurnId[];
+      /** The moves that it took back, by file. */
+      readonly restored: Map<Entry, readonly Move[]>;
+    }
+  >();
   /** Shadows that were told of and that the store need not have, most recent last. */
   readonly #shadows = new Map<BlobId, string>();
   readonly #madeFolders = new Set<string>();
@@ -97,18 +114,11 @@ export class EditLedger {
         if (home !== undefined) this.#rename(entry, home);
         return [event.uri, entry.uri];
       }
-      case "turn_undone": {
-        // A file that was moved back may still hold lines that could not be undone.
-        const changed = event.files.filter((file) => file.outcome !== "conflict" || file.movedFrom !== undefined);
-        for (const { uri, outcome, movedFrom } of changed) {
-          const entry = this.#entries.get(movedFrom ?? uri);
-          if (!entry) continue;
-          if (outcome !== "conflict") entry.undone.add(event.turnId);
-          entry.moves = entry.moves.filter(({ turnId }) => turnId !== event.turnId);
-          if (movedFrom !== undefined) this.#rename(entry, uri);
-        }
-        return changed.flatMap(({ uri, movedFrom = uri }) => [movedFrom, uri]);
-      }
+      case "restore_started":
+        this.#restores.set(event.restoreId, { target: event.target, turnIds: event.fileTurns, restored: new Map() });
+        return [];
+      case "restore_finished":
+        return this.#takeRestore(event.restoreId, event.files);
       default:
         return [];
     }
@@ -194,6 +204,41 @@ export class EditLedger {
   /** The text of a shadow that was described lately. */
   shadow(id: BlobId): string | undefined {
     return this.#shadows.get(id);
+  }
+
+  /** The contents without which what is pending could not be told, or undone. */
+  neededBlobs(): readonly BlobId[] {
+    const pending = [...this.#entries.values()].filter(({ uri }) => !this.isSettled(uri));
+    const steps = pending.flatMap((entry) => entry.steps.slice(startOf(entry.steps)));
+    const images = steps.flatMap((step) =>
+      step.type === "file_changed" ? [step.change.before, step.change.after] : [step.before, step.shadow, step.text],
+    );
+    return images.filter((id) => id !== null);
+  }
+
+  #takeRestore(restoreId: RestoreId, files: readonly UndoneFile[]): readonly string[] {
+    const restore = this.#restores.get(restoreId);
+    if (!restore) return [];
+    const { target, turnIds, restored } = restore;
+    const former = target.type === "restore" ? this.#restores.get(target.restoreId)?.restored : undefined;
+    // A file that was moved back may still hold lines that could not be restored.
+    const changed = files.filter((file) => file.outcome !== "conflict" || file.movedFrom !== undefined);
+    for (const { uri, outcome, movedFrom } of changed) {
+      const entry = this.#entries.get(movedFrom ?? uri);
+      if (!entry) continue;
+      if (target.type !== "restore") {
+        if (outcome !== "conflict") for (const turnId of turnIds) entry.undone.add(turnId);
+        restored.set(entry, entry.moves);
+        entry.moves = entry.moves.filter(({ turnId }) => !turnIds.includes(turnId));
+      } else if (former?.has(entry)) {
+        for (const turnId of turnIds) entry.undone.delete(turnId);
+        entry.moves = former.get(entry) ?? [];
+        // What was folded since left those turns out.
+        replaceSteps(entry, [...entry.steps]);
+      }
+      if (movedFrom !== undefined) this.#rename(entry, uri);
+    }
+    return changed.flatMap(({ uri, movedFrom = uri }) => [movedFrom, uri]);
   }
 
   #entryOf(uri: string): Entry {

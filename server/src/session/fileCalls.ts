@@ -125,7 +125,7 @@ async function announced(
 }
 
 /** What an editor holds unsaved is what is moved; for what is no text the bytes on disk are. */
-async function presentBytes(
+export async function presentBytes(
   workspace: Workspace,
   uri: string,
   { bytes, mode }: FileBytes,

@@ -11,11 +11,15 @@ import type {
   FileChange,
   ModelApi,
   PromptPart,
+  RestoreId,
+  RestoreTarget,
   SessionEvent,
   SessionId,
   ToolResult,
   TurnId,
 } from "../protocol/types.ts";
+
+type EventOf<Type extends SessionEvent["type"]> = Extract<SessionEvent, { readonly type: Type }>;
 
 /** The answer that is being received, and the results of its calls so far. */
 export interface OpenStep {
@@ -30,9 +34,33 @@ export interface TurnRecord {
   readonly turnId: TurnId;
   readonly model: string;
   readonly recorded: boolean;
+  readonly prompt: readonly PromptPart[];
+  /** Messages before the turn's prompt. */
+  readonly messagesBefore: number;
   readonly changes: readonly FileChange[];
-  readonly undone: boolean;
+  /** The files in which it is undone, by URI. */
+  readonly undone: ReadonlySet<string>;
+  /** True while a restore has taken it out of the conversation. */
+  readonly gone: boolean;
   readonly finished: boolean;
+}
+
+/** A restore as the session remembers it. */
+export interface RestoreRecord {
+  readonly restoreId: RestoreId;
+  readonly target: RestoreTarget;
+  readonly fileTurns: readonly TurnId[];
+  readonly conversationTurns: readonly TurnId[];
+  /** What it wrote: undoing it takes these back. */
+  readonly changes: readonly FileChange[];
+  /** The files in which it took its turns back, by URI. */
+  readonly restored: ReadonlySet<string>;
+  /** The messages that it took out of the conversation. */
+  readonly removed: readonly ModelMessage[];
+  /** The last turn of the session at that time. */
+  readonly lastTurn: TurnId | undefined;
+  readonly finished: boolean;
+  readonly undone: boolean;
 }
 
 /** Everything a session knows, derived from its events alone. */
@@ -47,6 +75,7 @@ export interface SessionState {
   readonly settled: readonly ModelMessage[];
   readonly open: OpenStep | undefined;
   readonly turns: readonly TurnRecord[];
+  readonly restores: readonly RestoreRecord[];
 }
 
 /** The state before any event. */
@@ -59,6 +88,7 @@ export const initialState: SessionState = {
   settled: [],
   open: undefined,
   turns: [],
+  restores: [],
 };
 
 /** The state after one more event. Events of a kind it does not know (from a newer version) only move the position. */
@@ -81,8 +111,11 @@ export function reduce(state: SessionState, event: SessionEvent): SessionState {
             turnId: event.turnId,
             model: event.model,
             recorded: event.recorded,
+            prompt: event.prompt,
+            messagesBefore: messagesOf(state).length,
             changes: [],
-            undone: false,
+            undone: new Set(),
+            gone: false,
             finished: false,
           },
         ],
@@ -107,17 +140,25 @@ export function reduce(state: SessionState, event: SessionEvent): SessionState {
     case "file_changed":
       return withTurn(next, event.turnId, (turn) => ({ ...turn, changes: [...turn.changes, event.change] }));
     case "file_change_failed":
-      return withTurn(next, event.turnId, (turn) => {
-        const last = turn.changes.findLastIndex(({ uri }) => uri === event.uri);
-        return { ...turn, changes: turn.changes.filter((_, index) => index !== last) };
-      });
+      return withTurn(next, event.turnId, (turn) => ({ ...turn, changes: withoutLast(turn.changes, event.uri) }));
     case "turn_finished":
       return withTurn(settle(next), event.turnId, (turn) => ({ ...turn, finished: true }));
-    case "turn_undone":
-      return withTurn(next, event.turnId, (turn) => ({ ...turn, undone: true }));
+    case "restore_started":
+      return { ...next, restores: [...state.restores, newRestore(event, state.turns.at(-1)?.turnId)] };
+    case "file_restored":
+      return withRestore(next, event.restoreId, (one) => ({ ...one, changes: [...one.changes, event.change] }));
+    case "file_restore_failed":
+      return withRestore(next, event.restoreId, (one) => ({ ...one, changes: withoutLast(one.changes, event.uri) }));
+    case "restore_finished":
+      return finishRestore(settle(next), event);
     default:
       return next;
   }
+}
+
+/** True when the conversation, as the model is to see it, has not begun. */
+export function isUnbegun({ turns }: SessionState): boolean {
+  return turns.every(({ gone }) => gone);
 }
 
 /** Folds events onto a state. */
@@ -163,6 +204,69 @@ function withOpen(state: SessionState, change: (open: OpenStep) => OpenStep): Se
 
 function withTurn(state: SessionState, turnId: TurnId, change: (turn: TurnRecord) => TurnRecord): SessionState {
   return { ...state, turns: state.turns.map((turn) => (turn.turnId === turnId ? change(turn) : turn)) };
+}
+
+function withoutLast(changes: readonly FileChange[], uri: string): readonly FileChange[] {
+  const last = changes.findLastIndex((change) => change.uri === uri);
+  return changes.filter((_, index) => index !== last);
+}
+
+function newRestore(
+  { restoreId, target, fileTurns, conversationTurns }: EventOf<"restore_started">,
+  lastTurn: TurnId | undefined,
+): RestoreRecord {
+  const scope = { target, fileTurns, conversationTurns };
+  const nothing = { changes: [], restored: new Set<string>(), removed: [] };
+  return { restoreId, ...scope, ...nothing, lastTurn, finished: false, undone: false };
+}
+
+function withRestore(
+  state: SessionState,
+  restoreId: RestoreId,
+  change: (restore: RestoreRecord) => RestoreRecord,
+): SessionState {
+  const restores = state.restores.map((one) => (one.restoreId === restoreId ? change(one) : one));
+  return { ...state, restores };
+}
+
+function finishRestore(state: SessionState, { restoreId, files }: EventOf<"restore_finished">): SessionState {
+  const record = state.restores.find((one) => one.restoreId === restoreId);
+  if (!record) return state;
+  // A file that was moved is known by both of its places.
+  const done = files.flatMap(({ uri, outcome, movedFrom = uri }) => (outcome === "conflict" ? [] : [uri, movedFrom]));
+  const finished = { ...record, finished: true };
+  const { target } = record;
+  if (target.type !== "restore") return takeBack(state, { ...finished, restored: new Set(done) });
+  const undone = state.restores.find((one) => one.restoreId === target.restoreId);
+  const next = withRestore(state, restoreId, () => finished);
+  return undone ? bringBack(next, undone, new Set(done)) : next;
+}
+
+/** The turns of a restore are undone in its files, and gone from the conversation. */
+function takeBack(state: SessionState, record: RestoreRecord): SessionState {
+  const { fileTurns, conversationTurns, restored } = record;
+  const first = state.turns.find(({ turnId }) => conversationTurns.includes(turnId));
+  const kept = first ? first.messagesBefore : state.settled.length;
+  const turns = state.turns.map((turn) => ({
+    ...turn,
+    undone: fileTurns.includes(turn.turnId) ? turn.undone.union(restored) : turn.undone,
+    gone: turn.gone || conversationTurns.includes(turn.turnId),
+  }));
+  const next = { ...state, turns, settled: state.settled.slice(0, kept) };
+  return withRestore(next, record.restoreId, () => ({ ...record, removed: state.settled.slice(kept) }));
+}
+
+/** The reverse, in the files that could be brought back. */
+function bringBack(state: SessionState, record: RestoreRecord, files: ReadonlySet<string>): SessionState {
+  const { fileTurns, conversationTurns, restored, removed } = record;
+  const back = restored.intersection(files);
+  const turns = state.turns.map((turn) => ({
+    ...turn,
+    undone: fileTurns.includes(turn.turnId) ? turn.undone.difference(back) : turn.undone,
+    gone: turn.gone && !conversationTurns.includes(turn.turnId),
+  }));
+  const next = { ...state, turns, settled: [...state.settled, ...removed] };
+  return withRestore(next, record.restoreId, (one) => ({ ...one, undone: true, removed: [] }));
 }
 
 function contextParts(context: string): readonly PromptPart[] {

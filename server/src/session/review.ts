@@ -102,6 +102,11 @@ export class Review {
     return this.#tell();
   }
 
+  /** The stored contents without which what is pending could not be told, or undone. */
+  neededBlobs(): readonly BlobId[] {
+    return this.#ledger.neededBlobs();
+  }
+
   /** The text of a shadow that was told of lately; the store has those that a review has made final. */
   shadow(id: BlobId): string | undefined {
     return this.#ledger.shadow(id);

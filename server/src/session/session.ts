@@ -6,14 +6,7 @@
  */
 import { Serial } from "../base/async.ts";
 import { assertNever } from "../base/errors.ts";
-import type {
-  SessionDelta,
-  SessionEvent,
-  SessionEventBody,
-  SessionId,
-  SessionUpdate,
-  TurnId,
-} from "../protocol/types.ts";
+import type { SessionDelta, SessionEvent, SessionEventBody, SessionId, SessionUpdate } from "../protocol/types.ts";
 import type { SessionRecord, SessionStore } from "../storage/store.ts";
 import { wellFormed } from "../text/wellFormed.ts";
 import { initialState, openCalls, reduceAll, runningTurn, type SessionState } from "./reduce.ts";
@@ -120,16 +113,16 @@ export async function openSession(deps: SessionDeps, id: SessionId, record: Sess
   return session;
 }
 
-/** The process and the start of the turn that is open in a list of events, if one is. */
-export function openTurnOwner(
-  events: readonly SessionEvent[],
-): { turnId: TurnId; hostPid: number; lastAt: number } | undefined {
-  const started = events.findLast((event) => event.type === "turn_started");
-  if (started?.type !== "turn_started") return undefined;
-  const finished = events.some((event) => event.type === "turn_finished" && event.turnId === started.turnId);
-  return finished
-    ? undefined
-    : { turnId: started.turnId, hostPid: started.hostPid, lastAt: events.at(-1)?.at ?? started.at };
+/** The process whose turn or restore is open in a list of events, if one is, and when it last did something. */
+export function openOwner(events: readonly SessionEvent[]): { hostPid: number; lastAt: number } | undefined {
+  const started = events.findLast(({ type }) => type === "turn_started" || type === "restore_started");
+  if (started?.type !== "turn_started" && started?.type !== "restore_started") return undefined;
+  const finished = events.some((event) =>
+    started.type === "turn_started"
+      ? event.type === "turn_finished" && event.turnId === started.turnId
+      : event.type === "restore_finished" && event.restoreId === started.restoreId,
+  );
+  return finished ? undefined : { hostPid: started.hostPid, lastAt: events.at(-1)?.at ?? started.at };
 }
 
 function isReplacedBy(delta: SessionDelta, event: SessionEvent): boolean {

@@ -4,12 +4,13 @@
  * Not here: what they mean (file texts before and after a change). Easily got wrong: a name that exists is complete,
  * because files arrive by rename after they were flushed; so storing the same bytes again only looks.
  */
-import { readdir, readFile, stat, unlink } from "node:fs/promises";
+import { readdir, readFile, stat, unlink, utimes } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { promisify } from "node:util";
 import { constants, zstdCompress, zstdDecompress } from "node:zlib";
 import { errorCode, RequestError } from "../base/errors.ts";
 import type { BlobId } from "../protocol/types.ts";
+import { BlobRoom } from "./blobRoom.ts";
 import { makePrivateFolder, storageError, writeFileDurably } from "./durableFile.ts";
 import { blobIdOf, unknownBlob } from "./stored.ts";
 
@@ -17,8 +18,10 @@ import { blobIdOf, unknownBlob } from "./stored.ts";
 export interface BlobStore {
   put(bytes: Uint8Array): Promise<BlobId>;
   get(id: BlobId): Promise<Uint8Array>;
-  /** Waits for everything put. */
-  idle(): Promise<void>;
+  /** Says which blobs must stay when room is made. */
+  keep(needed: () => Iterable<BlobId>): void;
+  /** Waits for everything put, and stops making room. */
+  close(): Promise<void>;
 }
 
 /** Bytes of one blob; files that the agent may edit are far smaller. */
@@ -30,19 +33,33 @@ const staleTempMs = 60 * 60 * 1000;
 const compress = promisify(zstdCompress);
 const decompress = promisify(zstdDecompress);
 
-/** Makes the blob store in a folder, which is made when the first blob is put. `now` is in milliseconds. */
-export function createBlobStore(dir: string, now: () => number): BlobStore {
+/** What the blob store needs from outside. */
+export interface BlobStoreDeps {
+  /** The folder, made when the first blob is put. */
+  readonly dir: string;
+  /** Milliseconds since the epoch. */
+  readonly now: () => number;
+  /** Bytes on disk beyond which the blobs that were used least recently are removed; without end when absent. */
+  readonly quota?: () => number;
+}
+
+/** Makes the blob store. */
+export function createBlobStore({ dir, now, quota }: BlobStoreDeps): BlobStore {
+  const room = quota && new BlobRoom(join(dir, "blobs"), now, quota);
   const pending = new Map<BlobId, Promise<void>>();
   const tempFolder = join(dir, "tmp");
   let swept: Promise<void> | undefined;
   const put = async (id: BlobId, bytes: Uint8Array): Promise<void> => {
     const path = pathOf(dir, id);
     try {
-      if (await exists(path)) return;
+      // Used again: it goes last when room is made.
+      if (await touch(path, now())) return;
       swept ??= makePrivateFolder(tempFolder).then(() => sweep(tempFolder, now()));
       await Promise.all([swept, makePrivateFolder(dirname(path))]);
       const packed = await compress(bytes, { params: { [constants.ZSTD_c_compressionLevel]: 3 } });
       await writeFileDurably(path, packed, { tempFolder });
+      await touch(path, now());
+      room?.added(packed.length);
     } catch (error) {
       swept = undefined;
       throw storageError("Could not keep a copy of the text", path, error);
@@ -59,8 +76,16 @@ export function createBlobStore(dir: string, now: () => number): BlobStore {
       await running;
       return id;
     },
-    get: (id) => readBlob(dir, id),
-    idle: async () => void (await Promise.allSettled(pending.values())),
+    get: async (id) => {
+      const bytes = await readBlob(dir, id);
+      if (room) await touch(pathOf(dir, id), now()).catch(() => false);
+      return bytes;
+    },
+    keep: (needed) => room?.keep(needed),
+    close: async () => {
+      await Promise.allSettled(pending.values());
+      await room?.close();
+    },
   };
 }
 
@@ -86,9 +111,10 @@ function pathOf(dir: string, id: BlobId): string {
   return join(dir, "blobs", id.slice(0, 2), id.slice(2));
 }
 
-async function exists(path: string): Promise<boolean> {
+/** Notes that a blob was used now. False when it is not there. */
+async function touch(path: string, now: number): Promise<boolean> {
   try {
-    await stat(path);
+    await utimes(path, now / 1000, now / 1000);
     return true;
   } catch (error) {
     if (errorCode(error) === "ENOENT") return false;

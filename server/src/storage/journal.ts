@@ -11,7 +11,7 @@ import { join } from "node:path";
 import { type Clock, type Deferred, deferred, Serial } from "../base/async.ts";
 import { errorCode, RequestError } from "../base/errors.ts";
 import { flushFolder } from "../base/flushFolder.ts";
-import type { SessionEvent, SessionEventBody, SessionId } from "../protocol/types.ts";
+import type { BlobId, SessionEvent, SessionEventBody, SessionId } from "../protocol/types.ts";
 import { type BlobStore, createBlobStore } from "./blobs.ts";
 import { makePrivateFolder, storageError } from "./durableFile.ts";
 import { cutMark, encodeBatch, journalStart, maxLineBytes, type Scan, scanJournal } from "./journalFile.ts";
@@ -24,6 +24,8 @@ export interface JournalStoreDeps {
   /** Absolute path of the folder that holds everything; made, for its owner only, when something is first stored. */
   readonly dir: string;
   readonly clock: Pick<Clock, "now">;
+  /** Bytes on disk that blobs may take; without end when absent. */
+  readonly blobQuota?: () => number;
   /** Where SQLite's WebAssembly file is; found beside the bundle or in the package when absent. */
   readonly locateWasm?: () => string;
   /** Writes bytes at the end of a file and returns how many; a test gives one that fails. */
@@ -75,7 +77,8 @@ class JournalStore implements SessionStore {
   constructor(deps: JournalStoreDeps) {
     this.#deps = deps;
     this.#folder = join(deps.dir, "sessions");
-    this.#blobs = createBlobStore(deps.dir, deps.clock.now);
+    const { dir, clock, blobQuota } = deps;
+    this.#blobs = createBlobStore({ dir, now: clock.now, ...(blobQuota ? { quota: blobQuota } : {}) });
   }
 
   append(id: SessionId, expectedSeq: number, bodies: readonly SessionEventBody[]): Promise<readonly SessionEvent[]> {
@@ -119,10 +122,14 @@ class JournalStore implements SessionStore {
     return this.#blobs.get(id);
   }
 
+  keepBlobs(needed: () => Iterable<BlobId>): void {
+    this.#blobs.keep(needed);
+  }
+
   async close(): Promise<void> {
     this.#closed = true;
     await Promise.all([...this.#journals.values()].map(({ serial }) => serial.idle()));
-    await this.#blobs.idle();
+    await this.#blobs.close();
     await this.#index?.close();
     this.#index = undefined;
     this.#journals.clear();

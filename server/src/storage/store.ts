@@ -39,7 +39,12 @@ export interface SessionStore {
   list(query: SessionQuery): Promise<readonly SessionSummary[]>;
   /** Stores bytes under the hash of their content; storing them again costs nothing. */
   putBlob(bytes: Uint8Array): Promise<BlobId>;
-  /** Throws `RequestError` with code `unknown_blob` when it is not there. */
+  /**
+   * Asked for the blobs that must stay when room is made for others. Absent where nothing is ever removed: then blobs
+   * stay for good.
+   */
+  keepBlobs?(needed: () => Iterable<BlobId>): void;
+  /** Throws `RequestError` with code `unknown_blob` when it is not there, or not any more. */
   getBlob(id: BlobId): Promise<Uint8Array>;
   /** Waits for everything appended and releases files. */
   close(): Promise<void>;

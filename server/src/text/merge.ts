@@ -30,6 +30,17 @@ const maxOverlap = 4_000_000;
  * order mark are merged apart from the lines, so a file that became CRLF meanwhile still merges.
  */
 export function mergeTexts(base: string, ours: string, theirs: string): MergeOutcome {
+  return merge(base, ours, theirs, undefined);
+}
+
+/** As `mergeTexts`, with one side taken where both overlap, so that there always is a text. */
+export function mergeInFavour(base: string, ours: string, theirs: string, favoured: "ours" | "theirs"): string {
+  const merged = merge(base, ours, theirs, favoured);
+  if (!merged.clean) throw new Error("A merge in favour of one side has no conflicts.");
+  return merged.text;
+}
+
+function merge(base: string, ours: string, theirs: string, favoured: "ours" | "theirs" | undefined): MergeOutcome {
   if (ours === base || ours === theirs) return { clean: true, text: theirs };
   if (theirs === base) return { clean: true, text: ours };
   const styles = { base: lineStyleOf(base), ours: lineStyleOf(ours), theirs: lineStyleOf(theirs) };
@@ -37,10 +48,10 @@ export function mergeTexts(base: string, ours: string, theirs: string): MergeOut
   const endingsDiffer = styles.ours.ending !== styles.base.ending || styles.theirs.ending !== styles.base.ending;
   if (endingsDiffer && !styles.base.mixed && !styles.ours.mixed && !styles.theirs.mixed) {
     const ending = styles.ours.ending === styles.base.ending ? styles.theirs.ending : styles.ours.ending;
-    const merged = mergeLines(toLf(base), toLf(ours), toLf(theirs));
+    const merged = mergeLines(toLf(base), toLf(ours), toLf(theirs), favoured);
     return merged.clean ? { clean: true, text: fromLf(merged.text, { bom, ending }) } : merged;
   }
-  const merged = mergeLines(withoutBom(base), withoutBom(ours), withoutBom(theirs));
+  const merged = mergeLines(withoutBom(base), withoutBom(ours), withoutBom(theirs), favoured);
   return merged.clean && bom ? { clean: true, text: `\uFEFF${merged.text}` } : merged;
 }
 
@@ -55,7 +66,12 @@ interface Region {
  * The linear-time line diff finds the few places that changed; `node-diff3`, too slow for whole files, settles those
  * that both sides changed.
  */
-function mergeLines(baseText: string, oursText: string, theirsText: string): MergeOutcome {
+function mergeLines(
+  baseText: string,
+  oursText: string,
+  theirsText: string,
+  favoured: "ours" | "theirs" | undefined,
+): MergeOutcome {
   const base = splitLines(baseText);
   const ours = splitLines(oursText);
   const theirs = splitLines(theirsText);
@@ -72,7 +88,8 @@ function mergeLines(baseText: string, oursText: string, theirsText: string): Mer
     const theirsFrom = region.baseStart + theirsShift;
     const theirsPart = theirs.slice(theirsFrom, region.baseEnd + theirsShift + theirsGrowth);
     const basePart = base.slice(region.baseStart, region.baseEnd);
-    const settled = settle(region, { basePart, oursPart, theirsPart });
+    const agreed = settle(region, { basePart, oursPart, theirsPart });
+    const settled = agreed ?? (favoured && (favoured === "ours" ? oursPart : theirsPart));
     if (settled) for (const line of settled) output.push(line);
     else {
       conflicts.push({

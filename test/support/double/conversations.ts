@@ -30,6 +30,8 @@ export interface Conversation {
   lastText: string;
   /** The newest request that a step answered. */
   last: RecordedRequest | undefined;
+  /** The next request goes back to right before the prompt that holds this text: see `checkRewind`. */
+  rewindTo: string | undefined;
 }
 
 /** Finds or begins the conversation of a request. */
@@ -45,6 +47,11 @@ export class Conversations {
   reset(scripts: readonly Script[] = this.#scripts): void {
     this.#scripts = scripts;
     this.#all = new Map();
+  }
+
+  /** Announces for every conversation that the user goes back to right before a prompt. */
+  announceRewind(prompt: string): void {
+    for (const conversation of this.#all.values()) conversation.rewindTo = prompt;
   }
 
   /** The conversation of a request; `undefined` when no script fits. */
@@ -65,6 +72,7 @@ export class Conversations {
       callIds: new Set(),
       lastText: "",
       last: undefined,
+      rewindTo: undefined,
     };
     this.#all.set(key, made);
     return made;

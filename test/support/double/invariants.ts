@@ -4,6 +4,7 @@
  *
  * Not here: what vendors refuse (`refusals.ts`). Easily got wrong: a client tags a planned break by a header,
  * `x-hermes-compacted: 1` for its history or `x-hermes-changed: model,tools,system` for single settings; then it is none.
+ * A test announces that the user goes back to an earlier prompt (`rewindTo`): then exactly that one break is none.
  */
 import type { Conversation } from "./conversations.ts";
 import { recognise } from "./echo.ts";
@@ -43,13 +44,15 @@ export function checkRequest(
   const last = conversation?.last;
   const earlier = last?.view?.api === view.api ? last.view : undefined;
   const tags = readTags(record);
+  const rewind = takeRewind(conversation);
   const kept = earlier ? samePrefix(earlier, view) : 0;
   return [
     ...checkAlone(json, view, options),
-    ...checkMarkers(json, view, tags.compacted ? undefined : last, options),
+    ...checkMarkers(json, view, tags.compacted || rewind !== undefined ? undefined : last, options),
     ...checkResultOrder(view),
     ...checkEchoes(view, memory, earlier && kept === earlier.units.length ? kept : 0),
-    ...(earlier && last ? checkAgainst(earlier, view, last, kept, tags) : []),
+    ...(earlier && last && rewind === undefined ? checkAgainst(earlier, view, last, kept, tags) : []),
+    ...(earlier && last && rewind !== undefined ? checkRewind(earlier, view, last, { kept, rewind, tags }) : []),
     ...(last?.view ? checkKey(last.view, view) : []),
     ...(last ? checkRetry(last, record) : []),
     ...(conversation && !last && !tags.compacted ? checkFork(conversation, view) : []),
@@ -147,6 +150,31 @@ function checkAgainst(
     if (view.settings[name] !== value && !changed.has(name))
       out.push(found("I5", `${name} changed from ${value} to ${view.settings[name]}.`));
   return out;
+}
+
+/** What a test has announced holds for one request. */
+function takeRewind(conversation: Conversation | undefined): string | undefined {
+  const rewind = conversation?.rewindTo;
+  if (conversation) conversation.rewindTo = undefined;
+  return rewind;
+}
+
+/**
+ * An announced return to right before a prompt: all messages before it as they were, one prompt in its place, no more; and
+ * what does not belong to the history holds as ever.
+ */
+function checkRewind(
+  earlier: RequestView,
+  view: RequestView,
+  last: RecordedRequest,
+  { kept, rewind, tags }: { readonly kept: number; readonly rewind: string; readonly tags: Tags },
+): Found[] {
+  const at = earlier.turns.find((turn) => turn.role !== "assistant" && turn.text.includes(rewind))?.at;
+  const rest = checkAgainst(earlier, view, last, kept, tags).filter(({ rule }) => rule !== "I3" && rule !== "I6");
+  if (at === undefined) return [...rest, found("I3", `No earlier message holds the prompt ${JSON.stringify(rewind)}.`)];
+  if (kept >= at && view.units.length === at + 1) return rest;
+  const what = `${kept} messages are as before and ${view.units.length} there are`;
+  return [...rest, found("I3", `After the return to message ${at}, ${what}, not ${at} and ${at + 1}.`)];
 }
 
 function samePrefix(earlier: RequestView, view: RequestView): number {

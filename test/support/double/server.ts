@@ -141,6 +141,11 @@ export class ModelDouble implements AsyncDisposable {
     this.#gates.release(name);
   }
 
+  /** The next request of each conversation goes back to right before the prompt that holds `prompt`, and no further. */
+  announceRewind(prompt: string): void {
+    this.#conversations.announceRewind(prompt);
+  }
+
   /** Plays other scripts from now on; conversations begin anew, the cache stays. */
   setScript(script: Script | readonly Script[]): void {
     this.#conversations.reset([script].flat());

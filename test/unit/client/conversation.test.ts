@@ -48,6 +48,7 @@ function world(answers: Answers, extra: Partial<ConversationDeps> = {}, remember
     },
     onDidChangeRunning: (value) => running.push(value),
     onDidChangeModels: () => undefined,
+    onConflicts: () => undefined,
     log: () => undefined,
     ...extra,
   });

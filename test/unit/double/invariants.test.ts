@@ -290,6 +290,33 @@ describe("Messages", () => {
     expect(await rules("anthropic", spoil, { "x-hermes-changed": "output_config" })).toEqual([]);
   });
 
+  describe("an announced return to an earlier prompt", () => {
+    const returned = async (announced: string, messages: (body: Loose) => Loose[]) => {
+      const body = clients.anthropic.first();
+      const one = { "x-hermes-conversation": "one" };
+      const answer = await post("anthropic", body, one);
+      const next = clients.anthropic.next(body, answer);
+      double.announceRewind(announced);
+      await post("anthropic", { ...next, messages: messages(next) }, one);
+      return double.violations.map(({ rule }) => rule);
+    };
+    const firstText = (body: Loose) => JSON.stringify(objects(body.messages)[0]).match(/"text":"([^"\\]+)/)?.[1] ?? "";
+    const other: Loose = { role: "user", content: [{ type: "text", text: "Do another thing" }] };
+
+    test("is none when nothing but another prompt is in its place", async () => {
+      expect(await returned(firstText(clients.anthropic.first()), () => [other])).not.toContain("I3");
+    });
+
+    test("is one when the prompt is not there", async () => {
+      expect(await returned("nobody asked this", () => [other])).toContain("I3");
+    });
+
+    test("is one when more than a prompt follows", async () => {
+      const more = (body: Loose) => [other, ...objects(body.messages).slice(1)];
+      expect(await returned(firstText(clients.anthropic.first()), more)).toContain("I3");
+    });
+  });
+
   test("compaction may replace the history, and the script goes on", async () => {
     const spoil = (body: Loose) => ({ ...body, messages: [{ role: "user", content: "Summary: fix it." }] });
     expect(await rules("anthropic", spoil, { "x-hermes-compacted": "1" })).toEqual([]);

@@ -2,6 +2,7 @@
  * What messages make of the page, as tables: each row is what was said, and what is then on the page.
  */
 import { describe, expect, test } from "vitest";
+import { dividersAfter, goneTurns, isUndoable } from "../../../media/restoreState.ts";
 import {
   initialState,
   isRunning,
@@ -13,12 +14,34 @@ import {
 } from "../../../media/state.ts";
 import type { TurnView } from "../../../media/turnState.ts";
 import type { ToPanel } from "../../../server/src/protocol/panel.ts";
-import type { SessionDelta, SessionEventBody, SessionId } from "../../../server/src/protocol/types.ts";
+import type {
+  RestoreId,
+  RestoreTarget,
+  SessionDelta,
+  SessionEventBody,
+  SessionId,
+  TurnId,
+} from "../../../server/src/protocol/types.ts";
 import * as say from "../../support/panelMessages.ts";
 
 const { sessionId, turnId } = say;
 const stepStarted = (step: number): SessionEventBody => ({ type: "step_started", turnId, step });
 const text = (words: string, index = 0): SessionDelta => ({ type: "text_delta", turnId, index, text: words });
+
+const restoreId = "r1" as RestoreId;
+const restoring = (
+  id: string,
+  target: RestoreTarget,
+  fileTurns: readonly TurnId[],
+  conversationTurns: readonly TurnId[],
+): SessionEventBody => ({
+  type: "restore_started",
+  restoreId: id as RestoreId,
+  target,
+  fileTurns,
+  conversationTurns,
+  hostPid: 1,
+});
 
 function pageAfter(...messages: readonly (ToPanel | PageAction)[]): PanelState {
   return [...say.setUp(), ...messages].reduce(reduce, initialState);
@@ -227,9 +250,32 @@ describe("a turn's record", () => {
       ...begun,
       { type: "turn_finished", turnId, stopReason: "end_turn" },
       say.started("Again", false, second),
-      { type: "turn_undone", turnId, files },
+      restoring("r1", { type: "turn", turnId }, [turnId], []),
+      { type: "restore_finished", restoreId, files },
     ]);
-    expect(turnsOf(state.session).map(({ undone }) => undone)).toEqual([files, undefined]);
+    expect(turnsOf(state.session).map(({ undone }) => undone)).toEqual([{ restoreId, files }, undefined]);
+  });
+
+  test("is behind a divider while a restore has taken it back", () => {
+    const started = [...begun, { type: "turn_finished", turnId, stopReason: "end_turn" } as const];
+    const target = { type: "checkpoint", turnId, files: true, conversation: true } as const;
+    const taken = [
+      ...started,
+      restoring("r1", target, [turnId], [turnId]),
+      { type: "restore_finished", restoreId, files: [] } as const,
+    ];
+    const { session } = streamed(taken);
+    expect(goneTurns(session.restores)).toEqual(new Set([turnId]));
+    const [divider] = dividersAfter(session.restores, turnId);
+    expect(divider && isUndoable(session.restores, divider, turnId)).toBe(true);
+    expect(divider && isUndoable(session.restores, divider, "t2" as typeof turnId)).toBe(false);
+    const back = streamed([
+      ...taken,
+      restoring("r2", { type: "restore", restoreId }, [turnId], [turnId]),
+      { type: "restore_finished", restoreId: "r2" as RestoreId, files: [] },
+    ]);
+    expect(goneTurns(back.session.restores)).toEqual(new Set());
+    expect(dividersAfter(back.session.restores, turnId)).toEqual([]);
   });
 });
 

@@ -129,7 +129,7 @@ describe("20 turns at once, with failures, retries and cut answers", () => {
       const vendor = createVendor(random, true);
       // Two hosts that know of each other only by the file.
       const hosts = [openSpending(), openSpending()].map((ledger) =>
-        withRetry({ clock: fakeClock(), random: () => 0, maxAttempts: 4 })(
+        withRetry({ clock: fakeClock(), random: () => 0, maxAttempts: 4, maxTotalMs: 60_000, patient: true })(
           withBudget({ ledger, limits: () => limits })(vendor),
         ),
       );

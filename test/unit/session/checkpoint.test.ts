@@ -8,10 +8,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { BlobId, FileChange, UndoneFile } from "../../../server/src/protocol/types.ts";
-import { undoTurn } from "../../../server/src/session/checkpoint.ts";
+import { conflictIn, restoreFiles } from "../../../server/src/session/checkpoint.ts";
+import { historiesOf } from "../../../server/src/session/fileHistory.ts";
 import { createMemoryStore } from "../../../server/src/storage/memory.ts";
 import type { SessionStore } from "../../../server/src/storage/store.ts";
 import { createDiskWorkspace } from "../../../server/src/workspace/disk.ts";
+import { createQueues } from "../../../server/src/workspace/queues.ts";
 import type { Workspace } from "../../../server/src/workspace/workspace.ts";
 
 const { signal } = new AbortController();
@@ -52,8 +54,15 @@ async function changesOf(path: string, ...texts: readonly (string | null)[]): Pr
   return images.slice(1).map((after, i) => ({ uri, before: images[i] ?? null, after, addedLines: 0, removedLines: 0 }));
 }
 
+/** Restores, and gathers what it has written. */
+async function restored(changes: readonly FileChange[], written: FileChange[] = [], stop = signal) {
+  const announce = async (change: FileChange) => void written.push(change);
+  const failed = async () => void written.pop();
+  return restoreFiles(changes, { store, workspace, fileOrder: createQueues(), announce, failed }, stop);
+}
+
 async function undo(changes: readonly FileChange[]): Promise<readonly UndoneFile["outcome"][]> {
-  const files = await undoTurn(changes, { store, workspace }, signal);
+  const files = await restored(changes);
   expect(files.map(({ uri }) => uri)).toEqual([...new Set(changes.map(({ uri }) => uri))]);
   return files.map(({ outcome }) => outcome);
 }
@@ -146,6 +155,35 @@ test.runIf(process.platform !== "win32")("permission bits are those from before 
   for (const path of ["changed.sh", "deleted.sh"]) expect((await stat(at(path))).mode & 0o777).toBe(0o750);
 });
 
+test.each(cases)("undoing the undo of $name gives back what was there", async ({ turn, now }) => {
+  await put("file.txt", now);
+  const before = await bytesOf("file.txt");
+  const written: FileChange[] = [];
+  await restored(await changesOf("file.txt", ...turn), written);
+  expect((await restored(written)).map(({ outcome }) => outcome)).not.toContain("conflict");
+  expect(await bytesOf("file.txt")).toBe(before);
+});
+
+test("what the user changed between two changes stays", async () => {
+  await put("file.txt", "ONE\n2\nmine\n4\nFIVE\n");
+  const first = await changesOf("file.txt", "1\n2\n3\n4\n5\n", "ONE\n2\n3\n4\n5\n");
+  const second = await changesOf("file.txt", "ONE\n2\nmine\n4\n5\n", "ONE\n2\nmine\n4\nFIVE\n");
+  expect(await undo([...first, ...second])).toEqual(["merged"]);
+  expect(await bytesOf("file.txt")).toBe("1\n2\nmine\n4\n5\n");
+});
+
+test("a conflict of two texts can be shown with both sides", async () => {
+  await put("file.txt", "1\nmine\n3\nFOUR\n");
+  const changes = await changesOf("file.txt", "1\n2\n3\n4\n", "1\nTWO\n3\nFOUR\n");
+  expect(await restored(changes)).toMatchObject([{ outcome: "conflict", bothSides: true }]);
+  const [history] = historiesOf(changes);
+  expect(history && (await conflictIn(history, { store, workspace }, signal))).toEqual({
+    present: "1\nmine\n3\nFOUR\n",
+    text: "1\n<<<<<<< your text\nmine\n=======\n2\n>>>>>>> before the turn\n3\n4\n",
+  });
+  expect(await bytesOf("file.txt")).toBe("1\nmine\n3\nFOUR\n");
+});
+
 describe("nothing is lost when", () => {
   test("the file changes while it is undone: it is merged with that, too", async () => {
     await put("file.txt", "1\nTWO\n3\n4\n");
@@ -178,7 +216,7 @@ describe("nothing is lost when", () => {
     await Promise.all([put("a", "A1"), put("b", "B1")]);
     const lost = (await changesOf("b", "B0", "B1")).map((change) => ({ ...change, before: "0".repeat(64) as BlobId }));
     await expect(undo([...(await changesOf("a", "A0", "A1")), ...lost])).rejects.toMatchObject({
-      code: "unknown_blob",
+      code: "image_gone",
     });
     expect([await bytesOf("a"), await bytesOf("b")]).toEqual(["A1", "B1"]);
   });
@@ -195,7 +233,7 @@ describe("nothing is lost when", () => {
     await put("a", "A1");
     const changes = await changesOf("a", "A0", "A1");
     const stopped = AbortSignal.abort();
-    await expect(undoTurn(changes, { store, workspace }, stopped)).rejects.toMatchObject({ name: "AbortError" });
+    await expect(restored(changes, [], stopped)).rejects.toMatchObject({ name: "AbortError" });
     expect(await bytesOf("a")).toBe("A1");
   });
 });
@@ -206,7 +244,7 @@ test("a move that a killed host had only announced is no conflict; one whose fil
   if (!change) throw new Error("There is a change.");
   const { uri } = await workspace.resolve("a.txt");
   const moved = { ...change, movedFrom: uri };
-  const undoMove = () => undoTurn([moved], { store, workspace }, signal);
+  const undoMove = () => restored([moved]);
   expect(await undoMove()).toEqual([{ uri, outcome: "unchanged", movedFrom: change.uri }]);
   await put("a.txt", "another\n");
   expect(await undoMove()).toEqual([{ uri: change.uri, outcome: "conflict" }]);
