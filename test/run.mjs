@@ -81,7 +81,7 @@ async function main() {
   }
 
   console.log("\nTypes, lint, dead code and the tests that need no VS Code");
-  const checked = await run(["test/check.mjs", "--counts", path.join(countsFolder, "check.json")], { minutes: 4 });
+  const checked = await run(["test/check.mjs", "--counts", path.join(countsFolder, "check.json")], { minutes: 10 });
   results.push(...withExitCode([readCounts("check")], checked));
 
   console.log("\nFaults at every byte of a model's answer");
@@ -103,7 +103,7 @@ async function main() {
 
   if (built === 0) {
     console.log("\nThe tests in a real VS Code");
-    const hosted = await run(["test/host/run.mjs"], { minutes: 8 });
+    const hosted = await run(["test/host/run.mjs"], { minutes: 18 });
     results.push(...withExitCode([readCounts("host"), readCounts("e2e")], hosted));
   }
 

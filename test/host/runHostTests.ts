@@ -29,7 +29,7 @@ import {
 import { openWorkbench } from "./support/workbench.ts";
 
 /** The whole run, in ms. */
-const deadlineMs = 6 * 60_000;
+const deadlineMs = 15 * 60_000;
 /** The tests inside the extension host, in ms. */
 const hostDeadlineMs = 2 * 60_000;
 
