@@ -1,6 +1,6 @@
 import { defineConfig } from "vitest/config";
 
-/** Everything that needs no VS Code: architecture, unit, contract and integration tests. */
+/** What is quick and needs neither VS Code nor a browser: architecture, unit, contract and integration tests. */
 export default defineConfig({
   test: {
     include: ["test/architecture.test.ts", "test/{unit,contract,integration}/**/*.test.{ts,tsx}"],

@@ -1,5 +1,5 @@
 /**
- * `npm run check`: types, lint, dead code and every test that needs no VS Code; under a minute on two cores.
+ * `npm run check`: types, lint, dead code and every test that needs neither VS Code nor a browser; about a minute on two cores.
  *
  * Prints each part's outcome as it ends, then the largest files and functions (which fail nothing). With
  * `--counts FILE`, writes `{passed, failed, skipped}` of the tests there. Needs an installed `node_modules`.

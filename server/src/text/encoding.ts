@@ -6,6 +6,8 @@
  * differently, so what does not round-trip is not text in that encoding.
  */
 
+import { isAscii as isAsciiBytes } from "node:buffer";
+
 /** Names as VS Code's setting `files.encoding` has them; `utf8` is what has no other name. */
 export type Encoding = string;
 
@@ -28,13 +30,13 @@ export function encodingByMark(bytes: Uint8Array): Encoding | undefined {
 /** Whether bytes mean the same in every encoding that extends ASCII: nobody need be asked which one it is. */
 export function isPlainAscii(bytes: Uint8Array): boolean {
   // An escape begins another set of characters in ISO-2022.
-  return !bytes.some((byte) => byte > 0x7e || byte === 0x1b);
+  return isAsciiBytes(bytes) && !bytes.includes(0x1b);
 }
 
 /** Whether a text is the same bytes in every encoding that extends ASCII. */
 export function isAscii(text: string): boolean {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: an escape begins another set of characters in ISO-2022.
-  return !/[\u001b\u007f-\uffff]/.test(text);
+  return !/[\u001b\u0080-\uffff]/.test(text);
 }
 
 /** The text of the bytes, mark included; `undefined` when they are not text in that encoding or it is not known. */
