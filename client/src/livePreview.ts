@@ -26,6 +26,10 @@ import { isPlainEditor } from "./reviewDecorations.ts";
 
 /** Milliseconds between two drawings: about two display frames. */
 const drawEveryMs = 32;
+/** The same for text that comes faster than anybody reads: each drawing costs VS Code a new style for its whole page. */
+const drawFastEveryMs = 100;
+/** Characters that come between two drawings of such a text. */
+const fastCharacters = 250;
 
 /** Where a draft is in a document, for as long as neither changes. */
 interface Found {
@@ -49,6 +53,10 @@ export class LivePreview implements Disposable {
   #found: readonly Found[] = [];
   #timer: NodeJS.Timeout | undefined;
   #drawnAt = 0;
+  /** Milliseconds from the last drawing to the next. */
+  #interval = drawEveryMs;
+  /** Characters of all drafts as last drawn. */
+  #drawnLength = 0;
   /** The draft whose file was last shown because the user follows. */
   #shown = "";
   #follow = false;
@@ -91,7 +99,7 @@ export class LivePreview implements Disposable {
 
   #soon(): void {
     if (this.#timer) return;
-    const wait = Math.max(0, this.#drawnAt + drawEveryMs - performance.now());
+    const wait = Math.max(0, this.#drawnAt + this.#interval - performance.now());
     if (wait === 0 || this.#drafts.current().length === 0) this.#draw();
     else this.#timer = setTimeout(() => this.#draw(), wait);
   }
@@ -101,6 +109,9 @@ export class LivePreview implements Disposable {
     this.#timer = undefined;
     this.#drawnAt = performance.now();
     const drafts = this.#drafts.current();
+    const length = drafts.reduce((sum, { text }) => sum + text.length, 0);
+    this.#interval = length - this.#drawnLength > fastCharacters ? drawFastEveryMs : drawEveryMs;
+    this.#drawnLength = length;
     if (drafts.length === 0) {
       this.#found = [];
       this.#shown = "";
