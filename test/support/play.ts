@@ -88,7 +88,7 @@ export async function startPlay(options: PlayOptions): Promise<Play> {
     OPENAI_API_KEY: "test-key",
   };
   const config = readConfig(environment, {
-    model: wireFormats[wire],
+    "model.name": wireFormats[wire],
     "openai.api": wire === "openai-chat" ? "chat" : "responses",
     "localModels.detect": false,
     ...options.settings,
