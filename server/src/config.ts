@@ -20,7 +20,14 @@ interface SettingBase {
 export type SettingSpec = SettingBase &
   (
     | { readonly type: "string"; readonly default: string; readonly enum?: readonly string[] }
-    | { readonly type: "number"; readonly default: number; readonly minimum: number; readonly maximum: number }
+    | {
+        readonly type: "number";
+        readonly default: number;
+        readonly minimum: number;
+        readonly maximum: number;
+        /** Not rounded down to a whole number. */
+        readonly fraction?: true;
+      }
     | { readonly type: "boolean"; readonly default: boolean }
     | { readonly type: "strings"; readonly default: readonly string[] }
   );
@@ -77,6 +84,60 @@ export const settings = {
     minimum: 1,
     maximum: 64,
     description: "How many tool calls may run at once.",
+  },
+  "cache.enabled": {
+    type: "boolean",
+    default: true,
+    description:
+      "Give an answer again when the same is asked and everything that it rests on is unchanged. Such an answer is marked, and “Ask again” asks the model. Off: no answer is kept or given again.",
+  },
+  "cache.type": {
+    type: "string",
+    default: "exact",
+    enum: ["exact", "semantic", "off"],
+    description:
+      "`exact`: only for exactly the same request. `semantic`: also for a question that asks the same in other words, where you have set an embedding server; questions that are only alike are shown as a hint.",
+  },
+  "cache.chat": {
+    type: "boolean",
+    default: false,
+    description:
+      "Let questions that begin a session take part, and not only “Explain”. They always do where `cache.type` is `semantic`.",
+  },
+  "cache.ttl": {
+    type: "number",
+    default: 3600,
+    minimum: 1,
+    maximum: 2_592_000,
+    description: "Seconds for which an answer may be given again.",
+  },
+  "cache.maxSize": {
+    type: "number",
+    default: 500,
+    minimum: 1,
+    maximum: 5000,
+    description: "How many answers are kept; the least recently used ones go first.",
+  },
+  "cache.similarThreshold": {
+    type: "number",
+    default: 0.95,
+    minimum: 0,
+    maximum: 1,
+    fraction: true,
+    description:
+      "How alike (cosine of their vectors) two questions must be for `semantic`. It is never enough by itself: the words must ask the same as well.",
+  },
+  "cache.embedder.baseUrl": {
+    type: "string",
+    scope: "user",
+    default: "",
+    description:
+      "Base URL of a server with OpenAI's `/embeddings`, ending in `/v1`, for example `http://127.0.0.1:11434/v1`. Questions are sent to it. The OpenAI key is sent only where it is OpenAI's own address or that of `openai.baseUrl`.",
+  },
+  "cache.embedder.model": {
+    type: "string",
+    default: "nomic-embed-text",
+    description: "The embedding model on that server.",
   },
   "localModels.detect": {
     type: "boolean",
@@ -181,7 +242,7 @@ export function findSetting(name: string): SettingSpec | undefined {
   return Object.hasOwn(settings, name) ? settings[name as SettingName] : undefined;
 }
 
-/** Checks a value: `expected` says in words what it should be. Numbers are rounded down. */
+/** Checks a value: `expected` says in words what it should be. Numbers are rounded down, but for fractions. */
 export function checkSetting(
   spec: SettingSpec,
   value: Json,
@@ -195,7 +256,7 @@ export function checkSetting(
         : { ok: true, value: value.trim() };
     case "number":
       return typeof value === "number" && value >= spec.minimum && value <= spec.maximum
-        ? { ok: true, value: Math.floor(value) }
+        ? { ok: true, value: spec.fraction ? value : Math.floor(value) }
         : wrong(`a number from ${spec.minimum} to ${spec.maximum}`);
     case "boolean":
       return typeof value === "boolean" ? { ok: true, value } : wrong("true or false");
@@ -222,7 +283,12 @@ export function schemaOf(spec: SettingSpec): { readonly [key: string]: Json } {
     case "string":
       return { type: "string", default: value, ...(spec.enum ? { enum: spec.enum } : {}) };
     case "number":
-      return { type: "integer", default: value, minimum: spec.minimum, maximum: spec.maximum };
+      return {
+        type: spec.fraction ? "number" : "integer",
+        default: value,
+        minimum: spec.minimum,
+        maximum: spec.maximum,
+      };
     case "boolean":
       return { type: "boolean", default: value };
     case "strings":

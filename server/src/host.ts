@@ -7,6 +7,7 @@
 import type { Clock } from "./base/async.ts";
 import { isAbort, messageOf, RequestError, ToolError } from "./base/errors.ts";
 import { log } from "./base/trace.ts";
+import type { AnswerCache } from "./cache/answerCache.ts";
 import type { Provider } from "./model/provider.ts";
 import type {
   ListModelsResult,
@@ -20,6 +21,7 @@ import type {
   ReadBlobResult,
   ReviewParams,
   TaskArguments,
+  TaskName,
   UndoParams,
   UndoResult,
 } from "./protocol/methods.ts";
@@ -28,6 +30,7 @@ import type {
   BlobId,
   CredentialName,
   Failure,
+  Json,
   ModelSpec,
   PendingFile,
   PermissionRequest,
@@ -38,13 +41,14 @@ import type {
   TurnId,
   Usage,
 } from "./protocol/types.ts";
+import { runAnswered } from "./session/answers.ts";
 import { undoTurn } from "./session/checkpoint.ts";
 import { momentContext, systemPrompt } from "./session/prompt.ts";
 import { Review } from "./session/review.ts";
 import { createSession, openSession, openTurnOwner, type Session, type SessionDeps } from "./session/session.ts";
 import { composeTask } from "./session/tasks.ts";
 import { createToolCalls, type SessionMemory, type ToolCallDeps } from "./session/toolCalls.ts";
-import { runTurn, type TurnEnd } from "./session/turn.ts";
+import type { TurnEnd } from "./session/turn.ts";
 import { type SessionStore, StaleSessionError } from "./storage/store.ts";
 import type { Registry } from "./tools/registry.ts";
 import { createQueues } from "./workspace/queues.ts";
@@ -76,6 +80,8 @@ export interface HostDeps {
   readonly models: Models;
   /** Permission rules and where the ones that the user adds are kept. */
   readonly permissions: ToolCallDeps["permissions"];
+  /** Answers that may be given again, and what the settings say about who gives them. Absent where none are kept. */
+  readonly answers?: { readonly cache: AnswerCache; readonly servers: () => Json };
   readonly ask: (request: PermissionRequest, signal: AbortSignal) => Promise<ApprovalChoice>;
   readonly onUpdate: (sessionId: SessionId, update: SessionUpdate) => void;
   /** Told what waits for the user's review in a session, whenever that changes. Absent where nobody reviews. */
@@ -90,6 +96,11 @@ export interface HostDeps {
   readonly pid: number;
   /** Whether a process of this machine still runs. */
   readonly isAlive: (pid: number) => boolean;
+}
+
+/** A prompt, and the task that composed it, where one did. */
+interface TurnParams extends PromptParams {
+  readonly task?: TaskName;
 }
 
 /** Sessions kept in memory while nothing runs in them; older ones are read again when needed. */
@@ -161,7 +172,7 @@ export class AgentHost {
   }
 
   /** Runs one turn to its end. Aborting `signal` cancels it, and the result says so. */
-  async prompt(params: PromptParams, signal: AbortSignal): Promise<PromptResult> {
+  async prompt(params: TurnParams, signal: AbortSignal): Promise<PromptResult> {
     if (params.prompt.every(isBlank)) throw new RequestError("empty_prompt", "The prompt is empty. Write what to do.");
     const live = await this.#open(params.sessionId);
     try {
@@ -173,7 +184,7 @@ export class AgentHost {
     }
   }
 
-  async #prompt(live: LiveSession, params: PromptParams, signal: AbortSignal): Promise<PromptResult> {
+  async #prompt(live: LiveSession, params: TurnParams, signal: AbortSignal): Promise<PromptResult> {
     if (live.turn) {
       throw new RequestError(
         "turn_running",
@@ -215,7 +226,7 @@ export class AgentHost {
     }
     const prompt = await composeTask(task, this.#deps.workspace, signal);
     const sessionId = task.sessionId ?? (await this.newSession({})).sessionId;
-    return { sessionId, done: this.prompt({ sessionId, prompt, origin }, signal) };
+    return { sessionId, done: this.prompt({ sessionId, prompt, origin, task: task.task }, signal) };
   }
 
   /** Gives the files that a turn changed their text from before it, merged with what was changed since. */
@@ -368,13 +379,14 @@ export class AgentHost {
     })();
   }
 
-  async #runTurn(live: LiveSession, turnId: TurnId, params: PromptParams, signal: AbortSignal): Promise<TurnEnd> {
+  async #runTurn(live: LiveSession, turnId: TurnId, params: TurnParams, signal: AbortSignal): Promise<TurnEnd> {
     const { session } = live;
+    const { answers } = this.#deps;
     let begun = false;
     try {
       const model = await this.#begin(session, turnId, params);
       begun = true;
-      const end = await runTurn(
+      const end = await runAnswered(
         {
           session,
           provider: model.provider,
@@ -392,6 +404,8 @@ export class AgentHost {
           clock: this.#deps.clock,
           maxSteps: this.#deps.maxSteps(),
         },
+        answers && { ...this.#deps, ...answers, kindOf: (tool) => live.registry.get(tool)?.kind },
+        params,
         turnId,
         signal,
       );

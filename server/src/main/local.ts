@@ -11,10 +11,14 @@ import { isDeepStrictEqual } from "node:util";
 import { systemClock } from "../base/async.ts";
 import { errorCode, messageOf } from "../base/errors.ts";
 import { log } from "../base/trace.ts";
+import { AnswerCache, type CachePolicy } from "../cache/answerCache.ts";
 import { type Config, commandEnvironment, type Environment } from "../config.ts";
-import { AgentHost } from "../host.ts";
+import { AgentHost, type HostDeps } from "../host.ts";
+import type { Embedder } from "../model/embedder.ts";
+import { createOpenAIEmbedder } from "../model/openaiEmbeddings.ts";
 import type { ListModelsResult } from "../protocol/methods.ts";
 import type { ApprovalChoice, PendingFile, PermissionRequest, SessionId, SessionUpdate } from "../protocol/types.ts";
+import { createCacheFiles } from "../storage/cacheFiles.ts";
 import { createJournalStore } from "../storage/journal.ts";
 import { createRuleStore } from "../storage/ruleStore.ts";
 import { createBuiltinTools } from "../tools/builtin/builtinTools.ts";
@@ -92,6 +96,7 @@ export async function createLocalHost(options: LocalHostOptions): Promise<LocalH
       rules,
       add: (rule) => ruleStore.add(rule),
     },
+    answers: createAnswers(() => config),
     ask: options.ask,
     onUpdate: options.onUpdate,
     ...(options.onReview ? { onReview: options.onReview } : {}),
@@ -133,6 +138,43 @@ function isAlive(pid: number): boolean {
   } catch (error) {
     return errorCode(error) === "EPERM";
   }
+}
+
+/** Bytes of all kept answers on disk. */
+const maxAnswerBytes = 32 * 1024 * 1024;
+
+/** The cache of answers, as the settings are at each request. */
+function createAnswers(config: () => Config): Required<HostDeps>["answers"] {
+  const policy = (): CachePolicy => {
+    const { settings } = config();
+    return {
+      type: settings["cache.enabled"] ? (settings["cache.type"] as CachePolicy["type"]) : "off",
+      ttlMs: settings["cache.ttl"] * 1000,
+      maxEntries: settings["cache.maxSize"],
+      threshold: settings["cache.similarThreshold"],
+      chat: settings["cache.chat"],
+    };
+  };
+  const limits = () => ({ entries: policy().maxEntries, bytes: maxAnswerBytes, ageMs: policy().ttlMs });
+  const cache = new AnswerCache({
+    files: createCacheFiles(join(config().home, "answers"), limits, systemClock.now),
+    policy,
+    embedder: () => embedderOf(config()),
+    now: systemClock.now,
+  });
+  return { cache, servers: () => [{ ...config().baseUrls }, config().settings["openai.api"]] };
+}
+
+/** OpenAI's key goes to nobody but who is given it anyway. */
+function embedderOf({ settings, baseUrls, credentials }: Config): Embedder | undefined {
+  const baseUrl = settings["cache.embedder.baseUrl"];
+  if (!baseUrl) return undefined;
+  const isOpenAI = baseUrl === (baseUrls.openai ?? "https://api.openai.com/v1");
+  return createOpenAIEmbedder({
+    baseUrl,
+    model: settings["cache.embedder.model"],
+    ...(isOpenAI && credentials.openai ? { apiKey: credentials.openai } : {}),
+  });
 }
 
 /** Rules from settings: `allow shell(npm test)`. A malformed one is left out, and told: it may have been meant to deny. */
