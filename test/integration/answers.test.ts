@@ -153,6 +153,15 @@ test("“Explain” takes part by itself, for as long as the code is the same", 
   expect(await explain()).toBe("It is 5.");
 });
 
+test("without an embedding server, only the same words are answered, and the user is told", async () => {
+  const problems: string[] = [];
+  const onProblem = (problem: string) => void problems.push(problem);
+  await using play = await start({ settings: { "cache.type": "semantic" }, host: { onProblem } });
+  expect(problems).toEqual([expect.stringContaining("Set hermes.cache.embedder.baseUrl")]);
+  await ask(play);
+  expect(await ask(play)).toBe("exact: In src/a.ts.");
+});
+
 test("two windows that ask the same at once share one answer", async () => {
   await using play = await start();
   const answers = await Promise.all([ask(play), ask(play), ask(play)]);

@@ -54,6 +54,8 @@ export interface NearQuestion {
   readonly question: string;
   /** Milliseconds since the epoch. */
   readonly answeredAt: number;
+  /** Whether something that its answer rests on has changed since. */
+  readonly hasChanged: boolean;
 }
 
 /** An answer that still holds. */
@@ -72,17 +74,22 @@ export interface Miss {
   readonly release: () => void;
 }
 
+/** A vector, and which embedder made it. */
+interface Embedded {
+  readonly by: string;
+  readonly vector: Float32Array;
+}
+
 /** Characters of an answer or a question that is kept. */
 const maxCharacters = 64 * 1024;
-/** Bounds of the memory tier, whatever the settings allow on disk. */
-const maxMemory = { entries: 5_000, bytes: 16 * 1024 * 1024 };
+/** Bytes of the memory tier, about; the settings bound its entries. */
+const maxMemoryBytes = 16 * 1024 * 1024;
 
 /** Keeps answers in memory over `files`. */
 export class AnswerCache {
   readonly #deps: AnswerCacheDeps;
   readonly #memory = new LRUCache<string, CachedAnswer>({
-    max: maxMemory.entries,
-    maxSize: maxMemory.bytes,
+    maxSize: maxMemoryBytes,
     sizeCalculation: (entry) => 2 * JSON.stringify(entry).length,
   });
   readonly #meanings = new WeakMap<CachedAnswer, string>();
@@ -132,23 +139,22 @@ export class AnswerCache {
     if (fresh) await this.#forget(identity.key);
     const exact = fresh ? undefined : await this.#read(identity.key);
     if (exact && (await this.#isValid(exact, request, signal))) return this.#hit(exact, "exact");
-    const vector = await this.#embed(identity, signal);
-    const near = vector && !fresh ? await this.#near(request, vector) : [];
+    const embedded = await this.#embed(identity, signal);
+    const near = embedded && !fresh ? await this.#near(request, embedded) : [];
     const meaning = near.length > 0 ? meaningOf(identity.question) : "";
     for (const other of near) {
       if (this.#meaningOf(other) !== meaning) continue;
       if (await this.#isValid(other, request, signal)) return this.#hit(other, "similar");
     }
-    const keep = (answer: string, evidence: readonly CallEvidence[]) => this.#keep(request, answer, evidence, vector);
-    return { type: "miss", near: near[0], keep };
+    const keep = (answer: string, evidence: readonly CallEvidence[]) => this.#keep(request, answer, evidence, embedded);
+    return { type: "miss", near: await this.#hint(near[0], request, signal), keep };
   }
 
   /** Earlier questions of the same scope within the threshold, the nearest first. */
-  async #near({ identity, root }: AnswerRequest, vector: Float32Array): Promise<readonly CachedAnswer[]> {
+  async #near({ identity, root }: AnswerRequest, { by, vector }: Embedded): Promise<readonly CachedAnswer[]> {
     this.#loaded ??= this.#load();
     await this.#loaded;
     const { threshold } = this.policy;
-    const by = this.#deps.embedder()?.id;
     return [...this.#memory.values()]
       .filter((entry) => entry.scope === identity.scope && entry.root === root && entry.key !== identity.key)
       .filter((entry) => entry.embedding?.by === by && isQuestion(entry.question) && !this.#isExpired(entry))
@@ -158,12 +164,24 @@ export class AnswerCache {
       .map(({ entry }) => entry);
   }
 
+  async #hint(
+    entry: CachedAnswer | undefined,
+    { holds }: AnswerRequest,
+    signal: AbortSignal,
+  ): Promise<NearQuestion | undefined> {
+    if (!entry) return undefined;
+    const { question, answeredAt, evidence } = entry;
+    return { question, answeredAt, hasChanged: !(await holds(evidence, signal)) };
+  }
+
   /** The vector of the question, where near ones are looked for; without one where it cannot be had. */
-  async #embed(identity: RequestIdentity, signal: AbortSignal): Promise<Float32Array | undefined> {
+  async #embed(identity: RequestIdentity, signal: AbortSignal): Promise<Embedded | undefined> {
     const { question, hasPictures } = identity;
     if (this.policy.type !== "semantic" || hasPictures || !isQuestion(question)) return undefined;
+    const embedder = this.#deps.embedder();
+    if (!embedder) return undefined;
     try {
-      return await this.#deps.embedder()?.embed(question, signal);
+      return { by: embedder.id, vector: await embedder.embed(question, signal) };
     } catch (error) {
       signal.throwIfAborted();
       log("warn", `Earlier questions are not looked through: ${messageOf(error)}`);
@@ -197,12 +215,11 @@ export class AnswerCache {
     { identity, root, model }: AnswerRequest,
     answer: string,
     evidence: readonly CallEvidence[],
-    vector: Float32Array | undefined,
+    embedded: Embedded | undefined,
   ): Promise<void> {
     const { key, scope, question } = identity;
     if (answer.trim() === "" || answer.length > maxCharacters || question.length > maxCharacters) return;
-    const by = this.#deps.embedder()?.id;
-    const embedding = vector && by ? { embedding: { by, base64: encodeVector(vector) } } : {};
+    const embedding = embedded ? { embedding: { by: embedded.by, base64: encodeVector(embedded.vector) } } : {};
     const answeredAt = this.#deps.now();
     await this.#write({
       version: 1,

@@ -14,8 +14,9 @@ export interface RequestIdentity {
   readonly key: string;
   /** The same for the request without the words of the question: references, system prompt, tools, model, folder. */
   readonly scope: string;
-  /** The words of the question; absent when the prompt has pictures, which words cannot stand for. */
+  /** The words of the prompt. */
   readonly question: string;
+  /** The words do not stand for pictures, so that no other words may. */
   readonly hasPictures: boolean;
 }
 

@@ -68,6 +68,7 @@ export async function createLocalHost(options: LocalHostOptions): Promise<LocalH
     options.onProblem?.(problem);
   };
   let settingRules = readRules(config, onProblem);
+  tellMissingEmbedder(config, onProblem);
   const ruleStore = createRuleStore(join(config.home, "permissions.json"), root);
   await ruleStore.load();
   const rules = () => [
@@ -114,8 +115,9 @@ export async function createLocalHost(options: LocalHostOptions): Promise<LocalH
     host,
     models,
     configure: (changed) => {
-      const rulesBefore = config.settings["permissions.rules"];
+      const { "permissions.rules": rulesBefore, "cache.type": cacheBefore } = config.settings;
       config = changed;
+      if (changed.settings["cache.type"] !== cacheBefore) tellMissingEmbedder(changed, onProblem);
       // Read again only when they have changed: what is wrong in them is told each time.
       if (!isDeepStrictEqual(rulesBefore, changed.settings["permissions.rules"])) {
         settingRules = readRules(changed, onProblem);
@@ -142,6 +144,8 @@ function isAlive(pid: number): boolean {
 
 /** Bytes of all kept answers on disk. */
 const maxAnswerBytes = 32 * 1024 * 1024;
+/** Milliseconds without use after which an answer goes, in whichever folder: the longest time that can be set. */
+const maxAnswerAgeMs = 30 * 24 * 60 * 60 * 1000;
 
 /** The cache of answers, as the settings are at each request. */
 function createAnswers(config: () => Config): Required<HostDeps>["answers"] {
@@ -155,7 +159,7 @@ function createAnswers(config: () => Config): Required<HostDeps>["answers"] {
       chat: settings["cache.chat"],
     };
   };
-  const limits = () => ({ entries: policy().maxEntries, bytes: maxAnswerBytes, ageMs: policy().ttlMs });
+  const limits = () => ({ entries: policy().maxEntries, bytes: maxAnswerBytes, ageMs: maxAnswerAgeMs });
   const cache = new AnswerCache({
     files: createCacheFiles(join(config().home, "answers"), limits, systemClock.now),
     policy,
@@ -163,6 +167,14 @@ function createAnswers(config: () => Config): Required<HostDeps>["answers"] {
     now: systemClock.now,
   });
   return { cache, servers: () => [{ ...config().baseUrls }, config().settings["openai.api"]] };
+}
+
+/** Says so where other words are to be answered and nothing can find them. */
+function tellMissingEmbedder({ settings }: Config, onProblem: (problem: string) => void): void {
+  if (!settings["cache.enabled"] || settings["cache.type"] !== "semantic" || settings["cache.embedder.baseUrl"]) return;
+  onProblem(
+    "hermes.cache.type is semantic, but no embedding server is set, so only exactly the same questions are answered from before. Set hermes.cache.embedder.baseUrl, for example to http://127.0.0.1:11434/v1.",
+  );
 }
 
 /** OpenAI's key goes to nobody but who is given it anyway. */

@@ -147,11 +147,11 @@ function answerText(messages: readonly ModelMessage[]): string {
     .join("\n\n");
 }
 
-function hintOf({ question, answeredAt }: NearQuestion): string {
+function hintOf({ question, answeredAt, hasChanged }: NearQuestion): string {
   const line = question.trim().replace(/\s+/g, " ");
   const shown = line.length > 160 ? `${line.slice(0, 159)}…` : line;
   const when = new Date(answeredAt).toISOString().slice(0, 16).replace("T", " ");
-  return `You asked something like this before, at ${when} UTC: “${shown}”. Its answer is in the list of sessions; this one is new.`;
+  return `You asked something like this before, at ${when} UTC: “${shown}”. Its answer is in the list of sessions${hasChanged ? ", but what it rests on has changed" : ""}; this one is new.`;
 }
 
 const noUsage = { inputTokens: 0, cacheReadTokens: 0, cacheWriteTokens: 0, outputTokens: 0, thinkingTokens: 0 };

@@ -31,7 +31,7 @@ async function ask(cache: AnswerCache, request: AnswerRequest, answer?: string):
   if (claim.type === "hit") return `${claim.match}: ${claim.answer.answer}`;
   if (answer !== undefined) await claim.keep(answer, []);
   claim.release();
-  return claim.near ? `near: ${claim.near.question}` : "miss";
+  return claim.near ? `near${claim.near.hasChanged ? ", changed" : ""}: ${claim.near.question}` : "miss";
 }
 
 test("an answer is given again, also after a restart, and counts its hits", async () => {
@@ -165,7 +165,7 @@ describe("a question in other words", () => {
     const cache = open();
     await ask(cache, requestOf("How does it work?"), "a");
     expect(await ask(cache, requestOf("How does it break?"))).toBe("near: How does it work?");
-    expect(await ask(cache, requestOf(again, { holds: async () => false }))).toBe("near: How does it work?");
+    expect(await ask(cache, requestOf(again, { holds: async () => false }))).toBe("near, changed: How does it work?");
   });
 
   test.each<[string, Partial<CachePolicy>, Embedder | undefined]>([
