@@ -8,13 +8,13 @@
 import { useState } from "preact/hooks";
 import type { PanelAction } from "../server/src/protocol/panel.ts";
 import type { FileChange, ModelChoice, SessionId, UndoneFile } from "../server/src/protocol/types.ts";
-import { count, dollars, duration, relativePath, splitPath } from "./format.ts";
+import { ago, count, dollars, duration, relativePath, splitPath } from "./format.ts";
 import type { Page } from "./page.ts";
 import { Button, Counts, Icon, IconButton, Markdown, memo, useNow } from "./parts.tsx";
 import { Conflicts } from "./restoreDivider.tsx";
 import { RestoreMenu } from "./restoreMenu.tsx";
 import { DraftCard, ToolCard } from "./toolCard.tsx";
-import { type Block, changedFiles, type OpenBlock, type Retry, type TurnView } from "./turnState.ts";
+import { type Block, changedFiles, type OpenBlock, type Retry, type ReusedAnswer, type TurnView } from "./turnState.ts";
 
 interface TurnProps {
   readonly turn: TurnView;
@@ -41,6 +41,7 @@ export const Turn = memo(function Turn(props: TurnProps) {
         <RestoreMenu turnId={turn.turnId} disabled={!props.canUndo} page={page} />
       )}
       {turn.recorded ? <RecordedLabel page={page} /> : null}
+      {turn.reused ? <ReusedLabel reused={turn.reused} turn={turn} page={page} /> : null}
       {[...turn.blocks.slice(skip), ...turn.open].map((block) => (
         <BlockOf key={block.key} block={block} turn={turn} page={page} root={props.root} />
       ))}
@@ -83,6 +84,25 @@ function RecordedLabel({ page }: { readonly page: Page }) {
       <span class="muted">Recorded answer, real edits</span>
       <button type="button" class="link" onClick={() => page.post({ type: "set_api_key" })}>
         Add API key
+      </button>
+    </div>
+  );
+}
+
+function ReusedLabel(props: { readonly reused: ReusedAnswer; readonly turn: TurnView; readonly page: Page }) {
+  const { reused, turn, page } = props;
+  return (
+    <div class="recorded">
+      <span class="badge">
+        <Icon name="history" />
+        Answered before
+      </span>
+      <span class="muted">
+        {ago(reused.answeredAt, useNow(false))}
+        {reused.match === "similar" ? `, to “${reused.question}”` : ""}; what it rests on is unchanged
+      </span>
+      <button type="button" class="link" onClick={() => page.post({ type: "ask_again", prompt: turn.prompt })}>
+        Ask again
       </button>
     </div>
   );

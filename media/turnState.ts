@@ -59,6 +59,9 @@ export interface CallView {
 /** A wait before a request is tried again. */
 export type Retry = Extract<SessionDelta, { type: "retry_delta" }>;
 
+/** An answer that was given before. */
+export type ReusedAnswer = Pick<Extract<SessionEvent, { type: "answer_reused" }>, "match" | "question" | "answeredAt">;
+
 /** One turn on screen. */
 export interface TurnView {
   readonly turnId: TurnId;
@@ -67,6 +70,8 @@ export interface TurnView {
   readonly model: string;
   readonly recorded: boolean;
   readonly startedAt: number;
+  /** Where the answer was given before, when and to what. */
+  readonly reused?: ReusedAnswer;
   readonly step: number;
   readonly blocks: readonly Block[];
   readonly open: readonly OpenBlock[];
@@ -119,6 +124,10 @@ export function emptyTurn(event: Extract<SessionEvent, { type: "turn_started" }>
 /** The turn after one more stored event. */
 export function foldTurn(turn: TurnView, event: SessionEvent): TurnView {
   switch (event.type) {
+    case "answer_reused": {
+      const { match, question, answeredAt } = event;
+      return { ...turn, reused: { match, question, answeredAt } };
+    }
     case "step_started":
       return { ...withoutRetry(turn), step: event.step, open: [] };
     case "step_restarted":

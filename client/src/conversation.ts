@@ -138,6 +138,12 @@ export class Conversation {
     await this.#prompt(prompt);
   }
 
+  /** Asks the model, in a new session, what was answered from the cache. */
+  async askAgain(prompt: readonly PromptPart[]): Promise<void> {
+    this.startNew();
+    await this.#prompt(prompt, true);
+  }
+
   /** Ends the running turn of the session on screen. */
   async stop(): Promise<void> {
     if (this.#sessionId) await this.#try(this.#deps.agent.notify(cancelSession, { sessionId: this.#sessionId }));
@@ -272,10 +278,15 @@ export class Conversation {
     this.#deps.onDidChangeModels(list);
   }
 
-  async #prompt(prompt: readonly PromptPart[]): Promise<void> {
+  async #prompt(prompt: readonly PromptPart[], fresh = false): Promise<void> {
     try {
       const sessionId = this.#sessionId ?? (await this.#create());
-      const { failure } = await this.#deps.agent.request(promptSession, { sessionId, prompt, origin: "panel" });
+      const { failure } = await this.#deps.agent.request(promptSession, {
+        sessionId,
+        prompt,
+        origin: "panel",
+        ...(fresh ? { fresh } : {}),
+      });
       // The one failure that the session's events cannot tell.
       if (failure?.code === "storage") this.#deps.post({ type: "failed", failure });
     } catch (error) {

@@ -230,6 +230,8 @@ export function activate(context: ExtensionContext): HermesApi {
         return conversation.submit(message.text);
       case "try_again":
         return conversation.tryAgain(message.prompt);
+      case "ask_again":
+        return conversation.askAgain(message.prompt);
       case "stop":
         return conversation.stop();
       case "new_session":

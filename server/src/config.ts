@@ -171,6 +171,60 @@ export const settings = {
     description:
       "Megabytes that the former contents of changed files may take, for undo and restore. Beyond that, those used least recently are removed; what is pending or being changed stays.",
   },
+  "cache.enabled": {
+    type: "boolean",
+    default: true,
+    description:
+      "Give an answer again when the same is asked and everything that it rests on is unchanged. Such an answer is marked, and “Ask again” asks the model. Off: no answer is kept or given again.",
+  },
+  "cache.type": {
+    type: "string",
+    default: "exact",
+    enum: ["exact", "semantic", "off"],
+    description:
+      "`exact`: only for exactly the same request. `semantic`: also for a question that asks the same in other words, where you have set an embedding server; questions that are only alike are shown as a hint.",
+  },
+  "cache.chat": {
+    type: "boolean",
+    default: false,
+    description:
+      "Let questions that begin a session take part, and not only “Explain”. They always do where `cache.type` is `semantic`.",
+  },
+  "cache.ttl": {
+    type: "number",
+    default: 3600,
+    minimum: 1,
+    maximum: 2_592_000,
+    description: "Seconds for which an answer may be given again.",
+  },
+  "cache.maxSize": {
+    type: "number",
+    default: 500,
+    minimum: 1,
+    maximum: 5000,
+    description: "How many answers are kept; the least recently used ones go first.",
+  },
+  "cache.similarThreshold": {
+    type: "number",
+    default: 0.95,
+    minimum: 0,
+    maximum: 1,
+    fraction: true,
+    description:
+      "How alike (cosine of their vectors) two questions must be for `semantic`. It is never enough by itself: the words must ask the same as well.",
+  },
+  "cache.embedder.baseUrl": {
+    type: "string",
+    scope: "user",
+    default: "",
+    description:
+      "Base URL of a server with OpenAI's `/embeddings`, ending in `/v1`, for example `http://127.0.0.1:11434/v1`. Questions are sent to it. The OpenAI key is sent only where it is OpenAI's own address or that of `openai.baseUrl`.",
+  },
+  "cache.embedder.model": {
+    type: "string",
+    default: "nomic-embed-text",
+    description: "The embedding model on that server.",
+  },
   "localModels.detect": {
     type: "boolean",
     default: true,

@@ -7,6 +7,7 @@
 import type { Clock } from "./base/async.ts";
 import { isAbort, messageOf, RequestError, ToolError } from "./base/errors.ts";
 import { log } from "./base/trace.ts";
+import type { AnswerCache } from "./cache/answerCache.ts";
 import type {
   ConflictParams,
   ConflictResult,
@@ -25,6 +26,7 @@ import type {
   RestoreResult,
   ReviewParams,
   TaskArguments,
+  TaskName,
   UndoParams,
   UndoRestoreParams,
   UndoResult,
@@ -33,6 +35,7 @@ import type {
   ApprovalChoice,
   CredentialName,
   Failure,
+  Json,
   PendingFile,
   PermissionRequest,
   PromptPart,
@@ -42,6 +45,7 @@ import type {
   SessionUpdate,
   TurnId,
 } from "./protocol/types.ts";
+import { runAnswered } from "./session/answers.ts";
 import type { FallbackDeps, TurnModel } from "./session/fallback.ts";
 import { type LiveSession, LiveSessions } from "./session/liveSessions.ts";
 import { momentContext, systemPrompt } from "./session/prompt.ts";
@@ -50,7 +54,7 @@ import { conflictOf, restore } from "./session/restore.ts";
 import type { Session } from "./session/session.ts";
 import { composeTask } from "./session/tasks.ts";
 import { createToolCalls, type ToolCallDeps } from "./session/toolCalls.ts";
-import { runTurn, type TurnEnd } from "./session/turn.ts";
+import type { TurnEnd } from "./session/turn.ts";
 import { type SessionStore, StaleSessionError } from "./storage/store.ts";
 import { decodeText } from "./text/encoding.ts";
 import type { Registry } from "./tools/registry.ts";
@@ -78,6 +82,8 @@ export interface HostDeps {
   readonly models: Models;
   /** Permission rules and where the ones that the user adds are kept. */
   readonly permissions: ToolCallDeps["permissions"];
+  /** Answers that may be given again, and what the settings say about who gives them. Absent where none are kept. */
+  readonly answers?: { readonly cache: AnswerCache; readonly servers: () => Json };
   readonly ask: (request: PermissionRequest, signal: AbortSignal) => Promise<ApprovalChoice>;
   readonly onUpdate: (sessionId: SessionId, update: SessionUpdate) => void;
   /** Told what waits for the user's review in a session, whenever that changes. Absent where nobody reviews. */
@@ -94,6 +100,11 @@ export interface HostDeps {
   readonly pid: number;
   /** Whether a process of this machine still runs. */
   readonly isAlive: (pid: number) => boolean;
+}
+
+/** A prompt, and the task that composed it, where one did. */
+interface TurnParams extends PromptParams {
+  readonly task?: TaskName;
 }
 
 /** Of more changed files than this, it is not asked which of them matter. */
@@ -150,7 +161,7 @@ export class AgentHost {
   }
 
   /** Runs one turn to its end. Aborting `signal` cancels it, and the result says so. */
-  async prompt(params: PromptParams, signal: AbortSignal): Promise<PromptResult> {
+  async prompt(params: TurnParams, signal: AbortSignal): Promise<PromptResult> {
     if (params.prompt.every(isBlank)) throw new RequestError("empty_prompt", "The prompt is empty. Write what to do.");
     const live = await this.#live.open(params.sessionId);
     try {
@@ -162,7 +173,7 @@ export class AgentHost {
     }
   }
 
-  async #prompt(live: LiveSession, params: PromptParams, signal: AbortSignal): Promise<PromptResult> {
+  async #prompt(live: LiveSession, params: TurnParams, signal: AbortSignal): Promise<PromptResult> {
     if (live.turn || live.restoring) {
       throw new RequestError(
         "turn_running",
@@ -204,7 +215,7 @@ export class AgentHost {
     }
     const prompt = await composeTask(task, this.#deps.workspace, signal);
     const sessionId = task.sessionId ?? (await this.newSession({})).sessionId;
-    return { sessionId, done: this.prompt({ sessionId, prompt, origin }, signal) };
+    return { sessionId, done: this.prompt({ sessionId, prompt, origin, task: task.task }, signal) };
   }
 
   /** Gives the files that a turn changed their text from before it, merged with what was changed since. */
@@ -316,13 +327,14 @@ export class AgentHost {
     await this.#deps.store.close();
   }
 
-  async #runTurn(live: LiveSession, turnId: TurnId, params: PromptParams, signal: AbortSignal): Promise<TurnEnd> {
+  async #runTurn(live: LiveSession, turnId: TurnId, params: TurnParams, signal: AbortSignal): Promise<TurnEnd> {
     const { session } = live;
+    const { answers } = this.#deps;
     let begun = false;
     try {
       const model = await this.#begin(session, turnId, params);
       begun = true;
-      const end = await runTurn(
+      const end = await runAnswered(
         {
           session,
           model,
@@ -339,6 +351,8 @@ export class AgentHost {
           clock: this.#deps.clock,
           maxSteps: this.#deps.maxSteps(),
         },
+        answers && { ...this.#deps, ...answers, kindOf: (tool) => live.registry.get(tool)?.kind },
+        params,
         turnId,
         signal,
       );

@@ -63,6 +63,18 @@ describe("hermes run", () => {
     double?.assertClean();
   });
 
+  test("says where an answer was given before, and asks the model with --fresh", async () => {
+    const env = await begin({ steps: [{ say: "The answer." }] });
+    const ask = (...more: string[]) =>
+      runHermes(["run", "What is it?", "--setting", "cache.chat=true", ...more], { cwd: cwd(), env });
+    await ask();
+    const again = await ask();
+    expect([again.code, again.stdout]).toEqual([0, "The answer.\n"]);
+    expect(again.stderr).toMatch(/Answered before, at .* UTC; .* Ask again with --fresh\./);
+    double?.setScript({ steps: [{ say: "Another." }] });
+    expect((await ask("--fresh")).stdout).toBe("Another.\n");
+  });
+
   test("takes the task from standard input and prints the answer alone on standard output", async () => {
     const env = await begin({ steps: [{ say: "The answer." }] });
     const { code, stdout, stderr } = await runHermes(["run"], { cwd: cwd(), env, input: "What is it?\n" });

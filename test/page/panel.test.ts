@@ -433,6 +433,19 @@ describe("a finished turn", () => {
         expect(await panel.posted()).toEqual([{ type: "new_session" }]);
       },
     ));
+  test("an answer from before says so, and can be asked again", () => {
+    const { answeredAt, question } = { answeredAt: say.startAt - 600_000, question: "How does it work?" };
+    const reused: SessionEventBody = { type: "answer_reused", turnId, match: "similar", question, answeredAt };
+    const text = say.block(1, 0, { type: "text", text: "It works." });
+    return withPanel([session(say.started("Tell me how it works"), reused, text, ended)], async (panel) => {
+      const label = panel.page.getByText(/, to “How does it work\?”; what it rests on is unchanged/);
+      expect(await label.count()).toBe(1);
+      await button(panel, "Ask again").click();
+      expect(await panel.posted()).toEqual([
+        { type: "ask_again", prompt: [{ type: "text", text: "Tell me how it works" }] },
+      ]);
+    });
+  });
 
   test("that a recording answered says so, and offers to add a key", () =>
     withPanel(

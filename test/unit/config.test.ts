@@ -22,6 +22,11 @@ test.each([
   expect(config.settings).toEqual(readConfig({}).settings);
 });
 
+test("a fraction stays one, other numbers are rounded down", () => {
+  const { settings: values } = readConfig({}, { "cache.similarThreshold": 0.87, "cache.maxSize": 7.9 });
+  expect([values["cache.similarThreshold"], values["cache.maxSize"]]).toEqual([0.87, 7]);
+});
+
 test("settings may be nested or dotted", () => {
   expect(readConfig({}, { "turn.maxSteps": 7 }).settings["turn.maxSteps"]).toBe(7);
   expect(readConfig({}, { turn: { maxSteps: 7 } }).settings["turn.maxSteps"]).toBe(7);
@@ -40,7 +45,14 @@ test("commands do not get the keys", () => {
 
 test("a workspace can neither bring permissions nor send keys elsewhere", () => {
   const { properties } = manifestConfiguration() as { properties: { [name: string]: { scope: string } } };
-  for (const name of ["permissions.rules", "model.fallbacks", "anthropic.baseUrl", "openai.baseUrl"]) {
+  const names = [
+    "permissions.rules",
+    "model.fallbacks",
+    "anthropic.baseUrl",
+    "openai.baseUrl",
+    "cache.embedder.baseUrl",
+  ];
+  for (const name of names) {
     expect(properties[`hermes.${name}`]?.scope).toBe("machine");
   }
 });

@@ -15,6 +15,7 @@ const usage = `hermes: a coding agent that edits real files
       --model ID          for example anthropic/claude-sonnet-5-5 or ollama/qwen3
       --yes               approve everything
       --allow RULE        approve what the rule matches: edit(src/**), shell(npm test); repeatable
+      --fresh             ask the model although the answer may be kept from before
       --resume ID         go on in an earlier session
       --setting NAME=VALUE  any setting of the extension, for this run: openai.api=chat; repeatable
       --json              events as JSON lines
@@ -80,6 +81,7 @@ async function main(argv: readonly string[]): Promise<number> {
         ...options,
         task: rest.join(" "),
         approveAll: values.yes ?? false,
+        fresh: values.fresh ?? false,
         allow: values.allow ?? [],
         ...(values.model === undefined ? {} : { model: values.model }),
         ...(values.resume === undefined ? {} : { resume: values.resume }),
@@ -107,6 +109,7 @@ function parse(argv: readonly string[]) {
       model: { type: "string" },
       json: { type: "boolean" },
       yes: { type: "boolean" },
+      fresh: { type: "boolean" },
       allow: { type: "string", multiple: true },
       resume: { type: "string" },
       setting: { type: "string", multiple: true },

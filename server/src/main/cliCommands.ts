@@ -30,6 +30,8 @@ export interface RunOptions extends CommandOptions {
   /** Empty or `-` to read it from standard input. */
   readonly task: string;
   readonly approveAll: boolean;
+  /** Ask the model and not the cache of answers. */
+  readonly fresh: boolean;
   readonly allow: readonly string[];
   readonly model?: string;
   readonly resume?: string;
@@ -62,6 +64,7 @@ export async function run(options: RunOptions): Promise<number> {
         sessionId,
         prompt: [{ type: "text", text: task }],
         origin: "cli",
+        fresh: options.fresh,
         ...(options.model === undefined ? {} : { model: options.model }),
       },
       stop.signal,

@@ -108,6 +108,11 @@ function describe(update: SessionUpdate): string | undefined {
       return update.recorded
         ? "Recording: no key and no local model were found, so a recorded conversation plays. Set ANTHROPIC_API_KEY or OPENAI_API_KEY to ask for anything."
         : undefined;
+    case "answer_reused": {
+      const asked = update.match === "similar" ? `, to “${safe(update.question.trim().split("\n", 1)[0] ?? "")}”` : "";
+      const when = new Date(update.answeredAt).toISOString().slice(0, 16).replace("T", " ");
+      return `Answered before, at ${when} UTC${asked}; nothing that the answer rests on has changed. Ask again with --fresh.`;
+    }
     case "tool_started":
       return `● ${safe(update.title)}`;
     case "tool_result":

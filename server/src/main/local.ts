@@ -11,12 +11,16 @@ import { isDeepStrictEqual } from "node:util";
 import { systemClock } from "../base/async.ts";
 import { errorCode, messageOf } from "../base/errors.ts";
 import { log } from "../base/trace.ts";
+import { AnswerCache, type CachePolicy } from "../cache/answerCache.ts";
 import { type Config, commandEnvironment, type Environment } from "../config.ts";
-import { AgentHost } from "../host.ts";
+import { AgentHost, type HostDeps } from "../host.ts";
 import { type Limits, type Period, periods, withBudget } from "../model/budget.ts";
+import type { Embedder } from "../model/embedder.ts";
+import { createOpenAIEmbedder } from "../model/openaiEmbeddings.ts";
 import { fromUsd } from "../model/price.ts";
 import type { ListModelsResult } from "../protocol/methods.ts";
 import type { ApprovalChoice, PendingFile, PermissionRequest, SessionId, SessionUpdate } from "../protocol/types.ts";
+import { createCacheFiles } from "../storage/cacheFiles.ts";
 import { createFormerCellStore } from "../storage/formerCells.ts";
 import { createJournalStore } from "../storage/journal.ts";
 import { createRuleStore } from "../storage/ruleStore.ts";
@@ -73,6 +77,7 @@ export async function createLocalHost(options: LocalHostOptions): Promise<LocalH
     options.onProblem?.(problem);
   };
   let settingRules = readRules(config, onProblem);
+  tellMissingEmbedder(config, onProblem);
   const ruleStore = createRuleStore(join(config.home, "permissions.json"), root);
   await ruleStore.load();
   const rules = () => [
@@ -118,6 +123,7 @@ export async function createLocalHost(options: LocalHostOptions): Promise<LocalH
       rules,
       add: (rule) => ruleStore.add(rule),
     },
+    answers: createAnswers(() => config),
     ask: options.ask,
     onUpdate: options.onUpdate,
     ...(options.onReview ? { onReview: options.onReview } : {}),
@@ -137,8 +143,9 @@ export async function createLocalHost(options: LocalHostOptions): Promise<LocalH
     models,
     spending,
     configure: (changed) => {
-      const rulesBefore = config.settings["permissions.rules"];
+      const { "permissions.rules": rulesBefore, "cache.type": cacheBefore } = config.settings;
       config = changed;
+      if (changed.settings["cache.type"] !== cacheBefore) tellMissingEmbedder(changed, onProblem);
       // Read again only when they have changed: what is wrong in them is told each time.
       if (!isDeepStrictEqual(rulesBefore, changed.settings["permissions.rules"])) {
         settingRules = readRules(changed, onProblem);
@@ -182,6 +189,53 @@ function isAlive(pid: number): boolean {
   } catch (error) {
     return errorCode(error) === "EPERM";
   }
+}
+
+/** Bytes of all kept answers on disk. */
+const maxAnswerBytes = 32 * 1024 * 1024;
+/** Milliseconds without use after which an answer goes, in whichever folder: the longest time that can be set. */
+const maxAnswerAgeMs = 30 * 24 * 60 * 60 * 1000;
+
+/** The cache of answers, as the settings are at each request. */
+function createAnswers(config: () => Config): Required<HostDeps>["answers"] {
+  const policy = (): CachePolicy => {
+    const { settings } = config();
+    return {
+      type: settings["cache.enabled"] ? (settings["cache.type"] as CachePolicy["type"]) : "off",
+      ttlMs: settings["cache.ttl"] * 1000,
+      maxEntries: settings["cache.maxSize"],
+      threshold: settings["cache.similarThreshold"],
+      chat: settings["cache.chat"],
+    };
+  };
+  const limits = () => ({ entries: policy().maxEntries, bytes: maxAnswerBytes, ageMs: maxAnswerAgeMs });
+  const cache = new AnswerCache({
+    files: createCacheFiles(join(config().home, "answers"), limits, systemClock.now),
+    policy,
+    embedder: () => embedderOf(config()),
+    now: systemClock.now,
+  });
+  return { cache, servers: () => [{ ...config().baseUrls }, config().settings["openai.api"]] };
+}
+
+/** Says so where other words are to be answered and nothing can find them. */
+function tellMissingEmbedder({ settings }: Config, onProblem: (problem: string) => void): void {
+  if (!settings["cache.enabled"] || settings["cache.type"] !== "semantic" || settings["cache.embedder.baseUrl"]) return;
+  onProblem(
+    "hermes.cache.type is semantic, but no embedding server is set, so only exactly the same questions are answered from before. Set hermes.cache.embedder.baseUrl, for example to http://127.0.0.1:11434/v1.",
+  );
+}
+
+/** OpenAI's key goes to nobody but who is given it anyway. */
+function embedderOf({ settings, baseUrls, credentials }: Config): Embedder | undefined {
+  const baseUrl = settings["cache.embedder.baseUrl"];
+  if (!baseUrl) return undefined;
+  const isOpenAI = baseUrl === (baseUrls.openai ?? "https://api.openai.com/v1");
+  return createOpenAIEmbedder({
+    baseUrl,
+    model: settings["cache.embedder.model"],
+    ...(isOpenAI && credentials.openai ? { apiKey: credentials.openai } : {}),
+  });
 }
 
 /** Rules from settings: `allow shell(npm test)`. A malformed one is left out, and told: it may have been meant to deny. */

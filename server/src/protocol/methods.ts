@@ -96,6 +96,8 @@ export interface PromptParams {
   readonly origin: PromptOrigin;
   /** A model id; the configured one when absent. */
   readonly model?: string;
+  /** Ask the model although the answer may be kept from before, and keep the new one in its place. */
+  readonly fresh?: boolean;
 }
 /** Result of `session/prompt`. */
 export interface PromptResult {

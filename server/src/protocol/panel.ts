@@ -103,6 +103,8 @@ export type FromPanel =
   | { readonly type: "ready" }
   | { readonly type: "submit"; readonly text: string }
   | { readonly type: "try_again"; readonly prompt: readonly PromptPart[] }
+  /** Ask a prompt in a new session, of the model and not of the cache. */
+  | { readonly type: "ask_again"; readonly prompt: readonly PromptPart[] }
   | { readonly type: "stop" }
   | { readonly type: "new_session" }
   | { readonly type: "open_session"; readonly sessionId: SessionId }

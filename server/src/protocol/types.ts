@@ -277,6 +277,17 @@ export type SessionEventBody =
       /** The process that runs the turn: a turn whose host is gone is closed by the next one that opens the session. */
       readonly hostPid: number;
     }
+  | {
+      /** The answer of this turn was given before and is given again; no model is asked. Stored before its first step. */
+      readonly type: "answer_reused";
+      readonly turnId: TurnId;
+      /** `similar`: the earlier question asked the same in other words. */
+      readonly match: "exact" | "similar";
+      /** What was asked then. */
+      readonly question: string;
+      /** When it was answered, in milliseconds since the epoch. */
+      readonly answeredAt: number;
+    }
   | { readonly type: "step_started"; readonly turnId: TurnId; readonly step: number }
   | {
       /** The stream died before a complete block: what was streamed of this step is dropped, and it is asked again. */

@@ -81,6 +81,21 @@ test("the first prompt makes a session, which is remembered, and takes the refer
   expect(asked.filter((line) => line.startsWith("session/new"))).toHaveLength(1);
 });
 
+test("asking again asks the model, in a new session, with the same prompt", async () => {
+  const prompt = [{ type: "text", text: "Why?" }] as const;
+  const { conversation, asked, posted } = world(
+    { "session/new": () => ({ sessionId }), "session/prompt": () => ({ stopReason: "end_turn" }) },
+    {},
+    [["session", "s0"]],
+  );
+  await conversation.askAgain(prompt);
+  expect(asked).toEqual([
+    "session/new {}",
+    `session/prompt ${JSON.stringify({ sessionId, prompt, origin: "panel", fresh: true })}`,
+  ]);
+  expect(types(posted)).toEqual(["session", "session", "prompt_settled"]);
+});
+
 test.each([
   ["needs_key", "set_api_key"],
   ["turn_running", undefined],
