@@ -30,6 +30,14 @@ interface TurnOnFile {
   readonly modeAfter: number | undefined;
   /** Every text that the turn gave the file, the last one last; `null` where it deleted it. */
   readonly afters: readonly (BlobId | null)[];
+  /** The changes in runs, first to last: between two runs somebody else has changed the file. */
+  readonly runs: readonly Run[];
+}
+
+/** Changes of which each began with the text that the one before it had left. */
+interface Run {
+  readonly before: BlobId | null;
+  readonly afters: readonly (BlobId | null)[];
 }
 
 /** How often a file that keeps changing under the undo is looked at again. */
@@ -60,7 +68,24 @@ async function gather(changes: readonly FileChange[], { store }: CheckpointDeps)
   if (!first) throw new Error("A file without changes cannot be undone.");
   const before = first.before === null ? null : await store.getBlob(first.before);
   const modeAfter = changes.findLast((change) => change.modeAfter !== undefined)?.modeAfter;
-  return { uri: first.uri, before, mode: first.mode, modeAfter, afters: changes.map(({ after }) => after) };
+  return {
+    uri: first.uri,
+    before,
+    mode: first.mode,
+    modeAfter,
+    afters: changes.map(({ after }) => after),
+    runs: runsOf(changes),
+  };
+}
+
+function runsOf(changes: readonly FileChange[]): readonly Run[] {
+  const runs: { readonly before: BlobId | null; readonly afters: (BlobId | null)[] }[] = [];
+  for (const { before, after } of changes) {
+    const last = runs.at(-1);
+    if (last && last.afters.at(-1) === before) last.afters.push(after);
+    else runs.push({ before, afters: [after] });
+  }
+  return runs;
 }
 
 /** A file that cannot be read or written now is as good as changed by another hand: it is left alone. */
@@ -122,21 +147,41 @@ type UndoPlan =
   | { readonly write: false; readonly outcome: "unchanged" | "conflict" }
   | { readonly write: true; readonly outcome: "restored" | "merged"; readonly text: string | null };
 
-async function planUndo(file: TurnOnText, current: FileText | null, deps: CheckpointDeps): Promise<UndoPlan> {
-  const { before, afters } = file;
-  const text = current?.text ?? null;
-  if (text === before) return { write: false, outcome: "unchanged" };
+/** Takes the runs back, last to first, so that what others did in between stays. */
+async function planUndo(
+  { before, runs }: TurnOnText,
+  current: FileText | null,
+  deps: CheckpointDeps,
+): Promise<UndoPlan> {
+  const start = current?.text ?? null;
+  if (start === before) return { write: false, outcome: "unchanged" };
   // Any text of the turn, not only its last: a host that was killed may have recorded a write that never happened.
-  if (afters.includes(text === null ? null : blobIdOf(text))) {
-    return { write: true, outcome: "restored", text: before };
+  const known = runs.findLastIndex(({ afters }) => afters.includes(start === null ? null : blobIdOf(start)));
+  let text = start;
+  let isMerged = false;
+  for (const run of runs.slice(0, known === -1 ? undefined : known + 1).reverse()) {
+    const undone = await undoRun(run, text, deps);
+    if (!undone) return { write: false, outcome: "conflict" };
+    text = undone.text;
+    isMerged ||= undone.isMerged;
   }
+  if (text === start) return { write: false, outcome: "unchanged" };
+  return { write: true, outcome: isMerged ? "merged" : "restored", text };
+}
+
+/** `undefined` where others have changed the same lines. */
+async function undoRun(
+  { before: id, afters }: Run,
+  text: string | null,
+  { store }: CheckpointDeps,
+): Promise<{ readonly text: string | null; readonly isMerged: boolean } | undefined> {
+  const before = id === null ? null : toText(await store.getBlob(id));
+  if (afters.includes(text === null ? null : blobIdOf(text))) return { text: before, isMerged: false };
   // Deleted since, or made anew since, or never there before: there is nothing to merge with.
   const after = afters.at(-1) ?? null;
-  if (text === null || before === null || after === null) return { write: false, outcome: "conflict" };
-  const merged = mergeTexts(toText(await deps.store.getBlob(after)), before, text);
-  if (!merged.clean) return { write: false, outcome: "conflict" };
-  if (merged.text === text) return { write: false, outcome: "unchanged" };
-  return { write: true, outcome: "merged", text: merged.text };
+  if (text === null || before === null || after === null) return undefined;
+  const merged = mergeTexts(toText(await store.getBlob(after)), before, text);
+  return merged.clean ? { text: merged.text, isMerged: true } : undefined;
 }
 
 /** `null` when there is no file. Throws `ToolError` when what is there is not text. */

@@ -20,6 +20,7 @@ import type {
 } from "../protocol/types.ts";
 import type { SessionStore } from "../storage/store.ts";
 import { countLines } from "../text/diff.ts";
+import { sameWords } from "../text/pending.ts";
 import {
   decidePermission,
   type PermissionDecision,
@@ -246,8 +247,10 @@ async function applyChange(
     await failed();
     return { applied: false, current: outcome.current };
   }
-  if (outcome.file) remember(memory.lastSeen, outcome.file);
-  else memory.lastSeen.delete(uri);
+  const knewBefore = before === null || memory.lastSeen.get(uri)?.version === before.version;
+  if (!outcome.file) memory.lastSeen.delete(uri);
+  // What the user typed meanwhile the model has not seen: it must read that before it replaces the whole.
+  else if (knewBefore && sameWords(outcome.file.text, text ?? "")) remember(memory.lastSeen, outcome.file);
   return { applied: true, version: outcome.file?.version ?? null };
 }
 

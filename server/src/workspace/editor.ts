@@ -7,8 +7,8 @@
  * changed is never saved, only edited.
  */
 import { createHash } from "node:crypto";
-import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
+import { type Clock, systemClock } from "../base/async.ts";
 import { ToolError } from "../base/errors.ts";
 import type { FileChange } from "../protocol/types.ts";
 import { fromLf, lineStyleOf, sameButForEndings } from "../text/lineEndings.ts";
@@ -55,7 +55,11 @@ const newsMs = 1_000;
 const pollMs = 5;
 
 /** Makes the workspace. Whatever is not about open documents is the business of `base`. */
-export function createEditorWorkspace(base: Workspace & TextSearch, port: EditorPort): Workspace {
+export function createEditorWorkspace(
+  base: Workspace & TextSearch,
+  port: EditorPort,
+  clock: Pick<Clock, "sleep"> = systemClock,
+): Workspace {
   const swaps = createQueues();
 
   /** The file as it is in the editor; `undefined` when it is not open there. */
@@ -111,7 +115,7 @@ export function createEditorWorkspace(base: Workspace & TextSearch, port: Editor
   /** The edit's outcome and the news of it come on two ways; waits until the second has arrived as well. */
   async function newsOf(uri: string, known: OpenDocument): Promise<void> {
     for (let waited = 0; waited < newsMs && port.openDocument(uri)?.version === known.version; waited += pollMs) {
-      await sleep(pollMs);
+      await clock.sleep(pollMs, neverAborted);
     }
   }
 
