@@ -81,7 +81,7 @@ async function main() {
 
   if (built === 0) {
     console.log("\nThe tests in a real VS Code");
-    const hosted = await run(["test/host/run.mjs"], { minutes: 8 });
+    const hosted = await run(["test/host/run.mjs"], { minutes: 12 });
     results.push(...withExitCode([readCounts("host"), readCounts("e2e")], hosted));
   }
 

@@ -49,11 +49,17 @@ export class Oracle {
     if (cause === "hand") {
       for (const token of lost) this.#gone.add(token);
       for (const token of gained) if (isAgents(token)) this.#settled.add(token);
+      // Whoever types into a line that the agent has put there makes it their own.
+      const old = new Set(textOf(before)?.split("\n"));
+      const rewritten = (textOf(now) ?? "").split("\n").filter((line) => isMixed(line) && !old.has(line));
+      this.kept(rewritten.join("\n"));
       this.#noteTyping(uri, now, gained);
       return;
     }
     for (const token of lost.filter((one) => !isAgents(one))) {
-      const isMeant = cause === "removal" || (cause === "undo" && this.#isAmongAgents(uri, textOf(before), token));
+      const isMeant =
+        cause === "removal" ||
+        (cause === "undo" && [before.buffer, before.disk].some((text) => this.#isAmongAgents(uri, text, token)));
       if (isMeant) this.#gone.add(token);
       else
         throw new Violation(
@@ -139,6 +145,7 @@ export class Oracle {
   #isAmongAgents(uri: string, text: string | undefined, token: Token): boolean {
     const lines = (text ?? "").split("\n");
     const at = lines.findIndex((line) => line.includes(token));
+    if (at === -1) return false;
     const hasToken = (line: string | undefined) => line !== undefined && tokensIn(line).length > 0;
     let [from, to] = [at, at];
     while (hasToken(lines[from - 1])) from -= 1;
