@@ -48,7 +48,8 @@ export class Oracle {
     const gained = [...has].filter((token) => !had.has(token));
     if (cause === "hand") {
       for (const token of lost) this.#gone.add(token);
-      for (const token of gained) if (isAgents(token)) this.#settled.add(token);
+      const seen = new Set(tokensIn(textOf(before)));
+      for (const token of tokensIn(textOf(now))) if (isAgents(token) && !seen.has(token)) this.#settled.add(token);
       // Whoever types into a line that the agent has put there makes it their own.
       const old = new Set(textOf(before)?.split("\n"));
       const rewritten = (textOf(now) ?? "").split("\n").filter((line) => isMixed(line) && !old.has(line));
