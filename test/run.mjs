@@ -103,6 +103,13 @@ async function main() {
   );
   results.push(...withExitCode([readReport(report)], struck));
 
+  console.log("\nInterleavings of a typist and an agent");
+  const counts = path.join(countsFolder, "interleavings.json");
+  const played = await run(["test/interleavings.mjs", "--seed", "31", "--count", "600", "--counts", counts], {
+    minutes: 6,
+  });
+  results.push(...withExitCode([readCounts("interleavings")], played));
+
   if (built === 0) {
     console.log("\nThe tests in a real VS Code");
     const hosted = await run(["test/host/run.mjs"], { minutes: 18 });

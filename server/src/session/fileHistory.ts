@@ -91,7 +91,9 @@ export async function without(history: FileHistory, now: Image, load: LoadImage)
   const { runs, encoding } = history;
   let image = now;
   let merged = false;
-  for (const run of runs.toReversed()) {
+  // What is there may be what an earlier run left: then the later ones are not there.
+  const known = runs.findLastIndex(({ afters }) => afters.includes(now.id));
+  for (const run of runs.slice(0, known === -1 ? undefined : known + 1).reverse()) {
     if (image.id === run.before) continue;
     // Any text of the run, not only its last: a host that was killed may have recorded a write that never happened.
     if (run.afters.includes(image.id)) {

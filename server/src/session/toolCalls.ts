@@ -22,6 +22,7 @@ import type { SessionStore } from "../storage/store.ts";
 import { countLines } from "../text/diff.ts";
 import { encodeText, isAscii, utf8, withMarkOf } from "../text/encoding.ts";
 import { sameButForEndings } from "../text/lineEndings.ts";
+import { sameWords } from "../text/pending.ts";
 import {
   decidePermission,
   type PermissionDecision,
@@ -307,8 +308,10 @@ async function applyChange(
   if (outcome.file?.source === "disk" && text !== null && !sameButForEndings(outcome.file.text, text)) {
     await recordSaved(deps, callId, { uri, before: text, after: outcome.file.text, encoding });
   }
-  if (outcome.file) remember(memory.lastSeen, outcome.file);
-  else memory.lastSeen.delete(uri);
+  const knewBefore = before === null || memory.lastSeen.get(uri)?.version === before.version;
+  if (!outcome.file) memory.lastSeen.delete(uri);
+  // What the user typed meanwhile the model has not seen: it must read that before it replaces the whole.
+  else if (knewBefore && sameWords(outcome.file.text, text ?? "")) remember(memory.lastSeen, outcome.file);
   return { applied: true, version: outcome.file?.version ?? null };
 }
 

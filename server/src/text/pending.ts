@@ -35,6 +35,8 @@ export interface PendingText<By> {
   readonly by: readonly By[];
   /** True when the user has put other words into a file that the agent made. */
   readonly edited: boolean;
+  /** What was pending before the agent deleted the file: it holds again when the text is there again. */
+  readonly beforeDeletion?: PendingText<By>;
 }
 
 /** Lines up to which a reworked hunk is taken apart again: it happens as the user types, and must cost little. */
@@ -90,6 +92,8 @@ export function hunksOf<By>(pending: PendingText<By>): readonly Hunk<By>[] {
 export function userChanged<By>(pending: PendingText<By>, next: string | null): PendingText<By> {
   const { shadow, text } = pending;
   if (next === text) return pending;
+  // The file is back, or never left an editor that had it open: only what the agent wrote before is pending in it.
+  if (text === null && next !== null && pending.beforeDeletion) return userChanged(pending.beforeDeletion, next);
   // The user's own deletion or new file takes the place of whatever was pending.
   if (isSettled(pending) || text === null || next === null) return settled(next);
   if (shadow === null) return { ...pending, text: next, edited: pending.edited || !sameWords(text, next) };
@@ -111,7 +115,9 @@ export function agentChanged<By>(
   const by = union(known.by, [who]);
   const { shadow, text } = known;
   if (shadow === null || text === null || after === null) {
-    return { ...pendingBetween(shadow, after, by), edited: shadow !== after && known.edited };
+    const edited = shadow !== after && known.edited;
+    const past = after === null && shadow !== after ? { beforeDeletion: known } : {};
+    return { ...pendingBetween(shadow, after, by), edited, ...past };
   }
   return stepped({ ...known, shadow, text, by }, after, [who]);
 }
@@ -186,24 +192,26 @@ function stepped<By>(
   const lines = linesOf(pending.shadow, pending.text, next);
   const isUsers = authors.length === 0;
   const output = new ShadowWriter<By>();
-  for (const region of regionsOf(pending.lineHunks, lineChanges(lines.text.compared, lines.next.compared))) {
+  const found = lineChanges(lines.text.compared, lines.next.compared);
+  const isReformat = (edit: LineChange) => isUsers && isSameWordByWord(edit, lines);
+  const edits = found.flatMap((edit) => (isReformat(edit) ? lineByLine(edit) : [edit]));
+  const hunks = isUsers ? partedBy(pending.lineHunks, edits) : pending.lineHunks;
+  for (const region of regionsOf(hunks, edits, isUsers)) {
     const [only] = region.hunks;
     if (only && region.edits.length === 0) {
-      output.keepPending({ ...only, newStart: region.newStart });
+      output.put({ ...only, newStart: region.newStart });
       continue;
     }
     const removed = removedIn(region, isUsers);
-    const written = writtenIn(region, isUsers);
+    const written = writtenIn(region, isUsers, isReformat);
     const by = union(byOf(region.hunks), authors);
     for (const change of changesIn(region, lines.shadow.compared, lines.next.compared)) {
-      const hunk = {
+      output.put({
         ...change,
         by,
         removed: within(removed, change.oldStart, change.oldCount),
         written: within(written, change.newStart, change.newCount),
-      };
-      if (hunk.removed.length + hunk.written.length > 0) output.keepPending(hunk);
-      else output.takeNext(change);
+      });
     }
   }
   const bom = isUsers && lines.shadow.bom === lines.text.bom ? lines.next.bom : lines.shadow.bom;
@@ -222,8 +230,11 @@ interface Region<By> extends LineChange {
   readonly edits: readonly LineChange[];
 }
 
-/** Groups hunks (shadow to text) and edits (text to next) that touch in the text. */
-function regionsOf<By>(hunks: readonly Hunk<By>[], edits: readonly LineChange[]): Region<By>[] {
+/**
+ * Groups hunks (shadow to text) and edits (text to next) that meet in the text. The agent's edits join the hunks that they
+ * touch; the user's only those whose lines they changed: what is put beside the agent's lines is not the agent's.
+ */
+function regionsOf<By>(hunks: readonly Hunk<By>[], edits: readonly LineChange[], isUsers: boolean): Region<By>[] {
   const regions: Region<By>[] = [];
   let hunkAt = 0;
   let editAt = 0;
@@ -235,14 +246,16 @@ function regionsOf<By>(hunks: readonly Hunk<By>[], edits: readonly LineChange[])
     const [firstHunk, firstEdit] = [hunkAt, editAt];
     const [oldStart, newStart] = [start - hunkGrowth, start + editGrowth];
     let end = start;
+    const isFirst = () => hunkAt === firstHunk && editAt === firstEdit;
+    const joins = (at: number) => isFirst() || (isUsers ? at < end : at <= end);
     for (;;) {
       const hunk = hunks[hunkAt];
       const edit = edits[editAt];
-      if (hunk && hunk.newStart <= end) {
+      if (hunk && isBefore(hunk, edit) && joins(hunk.newStart)) {
         end = Math.max(end, hunk.newStart + hunk.newCount);
         hunkGrowth += hunk.newCount - hunk.oldCount;
         hunkAt += 1;
-      } else if (edit && edit.oldStart <= end) {
+      } else if (edit && !isBefore(hunk, edit) && joins(edit.oldStart)) {
         end = Math.max(end, edit.oldStart + edit.oldCount);
         editGrowth += edit.newCount - edit.oldCount;
         editAt += 1;
@@ -258,6 +271,37 @@ function regionsOf<By>(hunks: readonly Hunk<By>[], edits: readonly LineChange[])
       edits: edits.slice(firstEdit, editAt),
     });
   }
+}
+
+/** Of two that begin at one place, the one without lines there comes first. */
+function isBefore<By>(hunk: Hunk<By> | undefined, edit: LineChange | undefined): boolean {
+  if (!hunk || !edit) return hunk !== undefined;
+  return hunk.newStart === edit.oldStart ? hunk.newCount === 0 && edit.oldCount > 0 : hunk.newStart < edit.oldStart;
+}
+
+/** The hunks, parted where the user has put lines in between: those are not the agent's. */
+function partedBy<By>(hunks: readonly Hunk<By>[], edits: readonly LineChange[]): readonly Hunk<By>[] {
+  const places = edits.flatMap(({ oldStart, oldCount }) => (oldCount === 0 ? [oldStart] : []));
+  if (places.length === 0) return hunks;
+  return hunks.flatMap((hunk) => {
+    const parts: Hunk<By>[] = [];
+    let rest = hunk;
+    for (const place of places) {
+      const count = place - rest.newStart;
+      if (count <= 0 || count >= rest.newCount) continue;
+      parts.push({ ...rest, newCount: count, written: within(rest.written, 0, count) });
+      rest = {
+        ...rest,
+        oldStart: rest.oldStart + rest.oldCount,
+        oldCount: 0,
+        removed: [],
+        newStart: place,
+        newCount: rest.newCount - count,
+        written: within(rest.written, count, rest.newCount - count),
+      };
+    }
+    return [...parts, rest];
+  });
 }
 
 /** What differs in a region between the shadow and the next text. */
@@ -292,12 +336,39 @@ function removedIn<By>({ hunks, edits, start, oldStart }: Region<By>, isUsers: b
   return [...before, ...carried(cut, backwards, oldStart - start)];
 }
 
-/** The next text's lines in a region that the agent wrote, by the region's edits too unless they are the user's. */
-function writtenIn<By>({ hunks, edits, start, newStart }: Region<By>, isUsers: boolean): LineRange[] {
+/**
+ * The next text's lines in a region that the agent wrote, by the region's edits too unless they are the user's. Its lines
+ * stay its own when they are only formatted.
+ */
+function writtenIn<By>(
+  { hunks, edits, start, newStart }: Region<By>,
+  isUsers: boolean,
+  isReformat: (edit: LineChange) => boolean,
+): LineRange[] {
   const before = hunks.flatMap((hunk) => absolute(hunk.written, hunk.newStart));
-  const left = carried(before, edits, newStart - start);
+  const left = carried(
+    before,
+    edits.filter((edit) => !isReformat(edit)),
+    newStart - start,
+  );
   if (isUsers) return left;
   return [...left, ...edits.map((edit): LineRange => ({ start: edit.newStart, count: edit.newCount }))];
+}
+
+/** True for an edit that changes white space within lines and nothing else. */
+function isSameWordByWord({ oldStart, oldCount, newStart, newCount }: LineChange, { text, next }: ThreeTexts): boolean {
+  if (oldCount !== newCount) return false;
+  const isSame = (at: number) => sameWords(text.raw[oldStart + at] ?? "", next.raw[newStart + at] ?? "");
+  return Array.from({ length: oldCount }, (_, at) => at).every(isSame);
+}
+
+function lineByLine({ oldStart, oldCount, newStart }: LineChange): LineChange[] {
+  return Array.from({ length: oldCount }, (_, at) => ({
+    oldStart: oldStart + at,
+    oldCount: 1,
+    newStart: newStart + at,
+    newCount: 1,
+  }));
 }
 
 /** Where those lines went that no change took away; `shift` is for what lies before the first change. */
@@ -336,15 +407,21 @@ class ShadowWriter<By> {
   readonly #taken: LineChange[] = [];
   #growth = 0;
 
-  /** The shadow's lines stay; the hunk is given with its place in the old one. */
-  keepPending(hunk: Hunk<By>): void {
-    this.hunks.push({ ...hunk, oldStart: hunk.oldStart + this.#growth });
-  }
-
-  /** The next text's lines take the place of the shadow's. */
-  takeNext(change: LineChange): void {
-    this.#taken.push(change);
-    this.#growth += change.newCount - change.oldCount;
+  /**
+   * Takes a change, given with its place in the old shadow. Of the agent's the shadow's lines stay; where nothing in it is
+   * the agent's, the next text's lines take their place.
+   */
+  put(change: Hunk<By>): void {
+    if (change.removed.length + change.written.length === 0) {
+      this.#taken.push(change);
+      this.#growth += change.newCount - change.oldCount;
+      return;
+    }
+    const hunk = { ...change, oldStart: change.oldStart + this.#growth };
+    const last = this.hunks.at(-1);
+    // The user may have taken away what was between two hunks.
+    if (last && last.newStart + last.newCount === hunk.newStart) this.hunks.splice(-1, 1, together(last, hunk));
+    else this.hunks.push(hunk);
   }
 
   /** The lines of the new shadow, with `ending` where one is given. */
@@ -415,8 +492,11 @@ function pushAll(to: string[], from: readonly string[], start: number, end: numb
   }
 }
 
+/** The text of these lines. One that was the last somewhere, and is not here, gets the ending that it lacks. */
 function joined(lines: readonly string[], bom: boolean): string {
-  return (bom ? "\uFEFF" : "") + lines.join("");
+  const ending = lines[0]?.endsWith("\r\n") ? "\r\n" : "\n";
+  const whole = lines.map((line, at) => (line.endsWith("\n") || at === lines.length - 1 ? line : line + ending));
+  return (bom ? "\uFEFF" : "") + whole.join("");
 }
 
 function isWhole<By>({ shadow, text, lineHunks }: PendingText<By>): boolean {
@@ -442,6 +522,19 @@ function wholeHunk<By>(change: LineChange, by: readonly By[]): Hunk<By> {
   return { ...change, by, removed: all(change.oldCount), written: all(change.newCount) };
 }
 
+/** Two hunks of which the second begins where the first ends. */
+function together<By>(first: Hunk<By>, second: Hunk<By>): Hunk<By> {
+  return {
+    oldStart: first.oldStart,
+    oldCount: first.oldCount + second.oldCount,
+    newStart: first.newStart,
+    newCount: first.newCount + second.newCount,
+    by: union(first.by, second.by),
+    removed: [...first.removed, ...absolute(second.removed, first.oldCount)],
+    written: [...first.written, ...absolute(second.written, first.newCount)],
+  };
+}
+
 function byOf<By>(hunks: readonly Hunk<By>[]): readonly By[] {
   const [only] = hunks;
   return hunks.length === 1 && only
@@ -456,7 +549,7 @@ function union<By>(some: readonly By[], others: readonly By[]): readonly By[] {
   return [...new Set([...some, ...others])];
 }
 
-/** Reformatting puts no words of the user's into a text. */
-function sameWords(a: string, b: string): boolean {
+/** True for texts that differ in white space only: reformatting puts no words of the user's into a text. */
+export function sameWords(a: string, b: string): boolean {
   return a.replace(/\s+/g, "") === b.replace(/\s+/g, "");
 }

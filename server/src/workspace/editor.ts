@@ -7,9 +7,9 @@
  * changed is never saved, only edited.
  */
 import { createHash } from "node:crypto";
-import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { LRUCache } from "lru-cache";
+import { type Clock, systemClock } from "../base/async.ts";
 import { ToolError } from "../base/errors.ts";
 import type { FileChange } from "../protocol/types.ts";
 import { formattingWithin } from "../text/formatting.ts";
@@ -87,7 +87,11 @@ const pollMs = 5;
 const maxSavedVersions = 200;
 
 /** Makes the workspace. Whatever is not about open documents is the business of `base`. */
-export function createEditorWorkspace(base: Workspace & TextSearch, port: EditorPort): Workspace {
+export function createEditorWorkspace(
+  base: Workspace & TextSearch,
+  port: EditorPort,
+  clock: Pick<Clock, "sleep"> = systemClock,
+): Workspace {
   const swaps = createQueues();
   const { moveFile: baseMove } = base;
   /** Files as they were saved after an edit: saving has formatted them. */
@@ -149,7 +153,7 @@ export function createEditorWorkspace(base: Workspace & TextSearch, port: Editor
   /** The edit's outcome and the news of it come on two ways; waits until the second has arrived as well. */
   async function newsOf(uri: string, known: OpenDocument): Promise<void> {
     for (let waited = 0; waited < newsMs && port.openDocument(uri)?.version === known.version; waited += pollMs) {
-      await sleep(pollMs);
+      await clock.sleep(pollMs, neverAborted);
     }
   }
 
@@ -195,7 +199,8 @@ export function createEditorWorkspace(base: Workspace & TextSearch, port: Editor
     signal.throwIfAborted();
     if (port.renameFile && (await port.renameFile(from, to))) {
       await newsOf(from, open.document);
-      for (let waited = 0; waited < newsMs && !port.openDocument(to); waited += pollMs) await sleep(pollMs);
+      for (let waited = 0; waited < newsMs && !port.openDocument(to); waited += pollMs)
+        await clock.sleep(pollMs, signal);
       return "moved";
     }
     if (open.file.source === "disk") return move(from, to, signal);

@@ -250,3 +250,16 @@ test("a move that a killed host had only announced is no conflict; one whose fil
   expect(await undoMove()).toEqual([{ uri: change.uri, outcome: "conflict" }]);
   expect(await bytesOf("a.txt")).toBe("another\n");
 });
+
+test("what others wrote between two changes of the turn stays, or is a conflict in the same lines", async () => {
+  const first = await changesOf("a.txt", "one\ntwo\nthree\nfour\n", "ONE\ntwo\nthree\nfour\n");
+  const second = await changesOf("a.txt", "ONE\ntwo\nthree\nfour\nmine\n", "ONE\nTWO\nthree\nfour\nmine\n");
+  await put("a.txt", "ONE\nTWO\nthree\nfour\nmine\n");
+  expect(await undo([...first, ...second])).toEqual(["merged"]);
+  expect(await bytesOf("a.txt")).toBe("one\ntwo\nthree\nfour\nmine\n");
+  const third = await changesOf("b.txt", "one\n", "ONE\n");
+  const fourth = await changesOf("b.txt", "mine\n", "MINE\n");
+  await put("b.txt", "MINE\n");
+  expect(await undo([...third, ...fourth])).toEqual(["conflict"]);
+  expect(await bytesOf("b.txt")).toBe("MINE\n");
+});

@@ -44,12 +44,15 @@ function spliced(lines: readonly string[], random: Seeded, make: () => string, l
   return { at, removed, added, lines: lines.toSpliced(at, removed, ...added) };
 }
 
+/** The lines, each with an ending: one that was the last gets it when another comes behind it. */
+const ended = (whole: string) => splitLines(toLf(whole)).map((line) => (line.endsWith("\n") ? line : `${line}\n`));
+
 /** What must hold of every state: outside of the hunks, shadow and text are the same lines. */
 function expectWhole(pending: PendingText<string>): void {
   const hunks = hunksOf(pending);
   if (pending.shadow === null || pending.text === null) return;
-  const shadow = splitLines(toLf(pending.shadow));
-  const present = splitLines(toLf(pending.text));
+  const shadow = ended(pending.shadow);
+  const present = ended(pending.text);
   const outside = (lines: readonly string[], side: "old" | "new") =>
     hunks
       .reduceRight((left, hunk) => left.toSpliced(hunk[`${side}Start`], hunk[`${side}Count`], "·"), [...lines])
@@ -69,12 +72,12 @@ function expectApart(pending: PendingText<string>, at: number): void {
   if (!hunk || pending.text === null || pending.shadow === null || pending.lineHunks.length === 0) return;
   const others = shown(pending).toSpliced(at, 1);
   const undone = undoHunks(pending, new Set([at]));
-  const expected = splitLines(toLf(pending.text)).toSpliced(
+  const expected = ended(pending.text).toSpliced(
     hunk.newStart,
     hunk.newCount,
-    ...splitLines(toLf(pending.shadow)).slice(hunk.oldStart, hunk.oldStart + hunk.oldCount),
+    ...ended(pending.shadow).slice(hunk.oldStart, hunk.oldStart + hunk.oldCount),
   );
-  expect(toLf(undone.text ?? "")).toBe(expected.join(""));
+  expect(ended(undone.text ?? "")).toEqual(expected);
   // Two hunks can together be the same text as none.
   if (!isSettled(undone)) expect(shown(undone)).toEqual(others);
   expect(undone.shadow).toBe(pending.shadow);
@@ -200,6 +203,36 @@ describe("what is pending", () => {
     const view = userChanged(pending, next);
     expect(view.shadow).toBe(text("zero", "one", "two", "three", "four", "five", "six", "seven", "eight"));
     expect(view.lineHunks).toMatchObject([{ oldStart: 4, oldCount: 1, newStart: 4, newCount: 1, by: ["t1"] }]);
+  });
+
+  test("lines and words put beside the agent's lines, or between them, are not the agent's", () => {
+    const added = edited(before, text("one", "two", "new", "newer", "three", "four", "five", "six", "seven"));
+    const beside = userChanged(
+      added,
+      text("one", "two, mine", "mine", "new", "mine too", "newer", "and mine", "three", "four", "five", "six", "seven"),
+    );
+    expect(shown(beside)).toEqual([" > new", " > newer"]);
+    const undone = text("one", "two, mine", "mine", "mine too", "and mine", "three", "four", "five", "six", "seven");
+    expect(undoHunks(beside, all(beside)).text).toBe(undone);
+    expect(shown(userChanged(beside, added.text))).toEqual([" > new,newer"]);
+    const changed = edited(before, before.replace("two", "TWO"));
+    const mine = userChanged(changed, before.replace("one\ntwo\n", "one, mine\nTWO\nmine\n"));
+    expect(undoHunks(mine, all(mine)).text).toBe(before.replace("one\ntwo\n", "one, mine\ntwo\nmine\n"));
+  });
+
+  test("formatting changes no line's author", () => {
+    const pending = edited(before, text("one", "two", "new", "three", "FOUR", "five", "six", "seven"));
+    const view = userChanged(pending, text("one", "  two", "  new", "  three", "  FOUR", "five", "six", "seven"));
+    expect(shown(view)).toEqual([" >   new", "four >   FOUR"]);
+    const undone = text("one", "  two", "  three", "four", "five", "six", "seven");
+    expect(undoHunks(view, all(view)).text).toBe(undone);
+  });
+
+  test("a file that the agent deleted and that is back has the hunks from before", () => {
+    const pending = edited(before, before.replace("two", "TWO"));
+    const deleted = agentChanged(pending, pending.text, null, "t2");
+    expect(shown(userChanged(deleted, pending.text))).toEqual(["two > TWO"]);
+    expect(undoHunks(deleted, all(deleted)).text).toBe(before);
   });
 
   test("typing in a hunk stays in it, and undo gives the lines from before", () => {

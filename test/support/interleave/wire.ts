@@ -1,0 +1,88 @@
+/**
+ * The way between editor and host, with the host's own port and the protocol library's own documents at its end: news go
+ * one way, requests the other, each in order, and both arrive only when they are let through.
+ *
+ * Not here: JSON-RPC's bytes (`test/integration/hostProcess.test.ts`). Easily got wrong: what the host knows of a
+ * document is behind what the user sees by everything that is still on the way.
+ */
+import { TextDocuments } from "vscode-languageserver";
+import { TextDocument } from "vscode-languageserver-textdocument";
+import { createEditorPort } from "../../../server/src/main/editorPort.ts";
+import type { DocumentEdit } from "../../../server/src/workspace/documentEdits.ts";
+import type { EditorPort } from "../../../server/src/workspace/editor.ts";
+import type { Buffers, DocumentNews } from "./buffers.ts";
+
+/** The wire of one host. */
+export interface Wire {
+  readonly port: EditorPort;
+  /** Messages on the way to the host, and to the editor. */
+  readonly toHost: (() => void)[];
+  readonly toEditor: (() => void)[];
+  /** Puts news on the way. */
+  readonly send: (news: DocumentNews) => void;
+}
+
+type Handler = (params: unknown) => void;
+
+interface ApplyParams {
+  readonly edit: {
+    readonly documentChanges: readonly [
+      { readonly textDocument: { readonly uri: string; readonly version: number }; readonly edits: DocumentEdit[] },
+    ];
+  };
+}
+
+/** Makes a wire. `save` is asked for what the host wants to have saved. */
+export function createWire(buffers: Buffers, save: (uri: string, version: number) => boolean): Wire {
+  const toHost: (() => void)[] = [];
+  const toEditor: (() => void)[] = [];
+  const handlers = new Map<string, Handler>();
+  const on = (name: string) => (handler: Handler) => {
+    handlers.set(name, handler);
+    return { dispose: () => handlers.delete(name) };
+  };
+  /** A request to the editor; the answer may overtake the news of what it did. */
+  const request = <Result>(serve: () => Result): Promise<Result> =>
+    new Promise((resolve) => {
+      toEditor.push(() => {
+        const known = toHost.length;
+        const result = serve();
+        const place = toEditor.length % 2 === 0 ? known : toHost.length;
+        toHost.splice(place, 0, () => resolve(result));
+      });
+    });
+  const connection = {
+    workspace: {
+      applyEdit: ({ edit }: ApplyParams) => {
+        const [{ textDocument, edits }] = edit.documentChanges;
+        return request(() => ({ applied: buffers.applyEdit(textDocument.uri, textDocument.version, edits) }));
+      },
+    },
+    sendRequest: (_: unknown, { uri, version }: { readonly uri: string; readonly version: number }) =>
+      request(() => ({ saved: save(uri, version) })),
+    onDidOpenTextDocument: on("opened"),
+    onDidChangeTextDocument: on("changed"),
+    onDidCloseTextDocument: on("closed"),
+    onDidSaveTextDocument: on("saved"),
+    onWillSaveTextDocument: on("will"),
+    onWillSaveTextDocumentWaitUntil: on("wait"),
+  };
+  const documents = new TextDocuments(TextDocument);
+  documents.listen(connection as unknown as Parameters<typeof documents.listen>[0]);
+  const port = createEditorPort(connection as unknown as Parameters<typeof createEditorPort>[0], documents);
+  const send = (news: DocumentNews) => toHost.push(() => handlers.get(news.type)?.(toParams(news)));
+  for (const uri of buffers.uris()) {
+    send({ type: "opened", uri, text: buffers.text(uri) ?? "", version: buffers.version(uri) ?? 1 });
+  }
+  return { port, toHost, toEditor, send };
+}
+
+function toParams(news: DocumentNews): unknown {
+  const { type, uri } = news;
+  if (type === "opened") {
+    return { textDocument: { uri, languageId: "plaintext", version: news.version, text: news.text } };
+  }
+  if (type === "changed")
+    return { textDocument: { uri, version: news.version }, contentChanges: [{ text: news.text }] };
+  return { textDocument: { uri } };
+}
