@@ -8,7 +8,7 @@ import { isAbort } from "../base/errors.ts";
 import { log } from "../base/trace.ts";
 import { sameButForEndings } from "../text/lineEndings.ts";
 import type { SettledEdit, ToolContext } from "../tools/tool.ts";
-import type { Problem, Workspace } from "../workspace/workspace.ts";
+import type { FileText, Problem, Workspace } from "../workspace/workspace.ts";
 
 /** Problems that one result names at most, and the characters of each. */
 const maxProblems = 10;
@@ -17,7 +17,8 @@ const maxMessage = 300;
 /** What settling needs. `change` journals formatting as it does any change of the call. */
 export interface AfterEditDeps {
   readonly workspace: Pick<Workspace, "formatted" | "problems">;
-  readonly lastSeen: ToolContext["lastSeen"];
+  /** The file as the call left it. */
+  readonly written: (uri: string) => FileText | undefined;
   readonly change: ToolContext["change"];
   /** Milliseconds that may still be waited for problems; 0 when they are not asked for. */
   readonly waitMs: () => number;
@@ -29,24 +30,24 @@ export async function settleEdit(
   { uri, before, text }: Parameters<ToolContext["change"]>[0],
   signal: AbortSignal,
 ): Promise<SettledEdit> {
-  const written = text ?? "";
+  const wanted = text ?? "";
   try {
     await format(deps, uri, before?.text ?? null, signal);
-    const file = deps.lastSeen(uri);
-    const final = file?.text ?? written;
-    const formatted = !sameButForEndings(final, written);
+    const file = deps.written(uri);
+    const final = file?.text ?? wanted;
+    const formatted = !sameButForEndings(final, wanted);
     const waitMs = deps.waitMs();
     if (!file || !deps.workspace.problems || waitMs === 0) return { text: final, formatted };
     const problems = await deps.workspace.problems(file, waitMs, signal);
     return { text: final, formatted, problems: describeProblems(problems) };
   } catch (error) {
     if (!isAbort(error)) log("warn", "What follows an edit failed", error);
-    return { text: deps.lastSeen(uri)?.text ?? written, formatted: false };
+    return { text: deps.written(uri)?.text ?? wanted, formatted: false };
   }
 }
 
 async function format(deps: AfterEditDeps, uri: string, before: string | null, signal: AbortSignal): Promise<void> {
-  const file = deps.lastSeen(uri);
+  const file = deps.written(uri);
   if (!file) return;
   const formatted = await deps.workspace.formatted?.(file, before, signal);
   // When the file has moved on meanwhile nothing is formatted: the user is at work there.

@@ -231,18 +231,22 @@ type Ports = Pick<
 >;
 
 function portsFor(deps: ToolCallDeps, callId: CallId, waitMs: () => number, signal: AbortSignal): Ports {
+  /** Files as this call left them. */
+  const written = new Map<string, FileText>();
   const change: ToolContext["change"] = (wanted) =>
-    deps.fileOrder.run(wanted.uri, () => applyChange(deps, callId, wanted, signal));
-  const lastSeen: ToolContext["lastSeen"] = (uri) => deps.memory.lastSeen.get(uri);
+    deps.fileOrder.run(wanted.uri, () => applyChange({ ...deps, written }, callId, wanted, signal));
   return {
     turnId: deps.turnId,
     report: (text) => deps.session.stream({ type: "tool_output_delta", callId, text }),
-    lastSeen,
+    lastSeen: (uri) => deps.memory.lastSeen.get(uri),
     saw: (file) => remember(deps.memory.lastSeen, file),
     change,
     remove: (uri) => removeFile(filesOf(deps, callId), uri, signal),
     move: (from, to) => moveFile(filesOf(deps, callId), from, to, signal),
-    settle: (wanted) => settleEdit({ workspace: deps.workspace, lastSeen, change, waitMs }, wanted, signal),
+    settle: (wanted) => {
+      const settling = { workspace: deps.workspace, written: (uri: string) => written.get(uri), change, waitMs };
+      return settleEdit(settling, wanted, signal);
+    },
     observe: async (scope, run) => {
       const { session, store, workspace, turnId } = deps;
       const append = (...bodies: readonly SessionEventBody[]) => session.append(...bodies);
@@ -268,7 +272,7 @@ function filesOf(deps: ToolCallDeps, callId: CallId): FileCallDeps {
 }
 
 async function applyChange(
-  deps: ToolCallDeps,
+  deps: ToolCallDeps & { readonly written: Map<string, FileText> },
   callId: CallId,
   { uri, before, text: given }: Parameters<ToolContext["change"]>[0],
   signal: AbortSignal,
@@ -308,6 +312,7 @@ async function applyChange(
   if (outcome.file?.source === "disk" && text !== null && !sameButForEndings(outcome.file.text, text)) {
     await recordSaved(deps, callId, { uri, before: text, after: outcome.file.text, encoding });
   }
+  if (outcome.file) deps.written.set(uri, outcome.file);
   const knewBefore = before === null || memory.lastSeen.get(uri)?.version === before.version;
   if (!outcome.file) memory.lastSeen.delete(uri);
   // What the user typed meanwhile the model has not seen: it must read that before it replaces the whole.

@@ -196,7 +196,16 @@ function stepped<By>(
   const isReformat = (edit: LineChange) => isUsers && isSameWordByWord(edit, lines);
   const edits = found.flatMap((edit) => (isReformat(edit) ? lineByLine(edit) : [edit]));
   const hunks = isUsers ? partedBy(pending.lineHunks, edits) : pending.lineHunks;
-  for (const region of regionsOf(hunks, edits, isUsers)) {
+  /** The user has put exactly the lines back that the agent took away. */
+  const isRestored = (hunk: Hunk<By>, edit: LineChange) =>
+    hunk.newCount === 0 &&
+    edit.oldCount === 0 &&
+    hunk.newStart === edit.oldStart &&
+    hunk.oldCount === edit.newCount &&
+    lines.shadow.compared
+      .slice(hunk.oldStart, hunk.oldStart + hunk.oldCount)
+      .every((line, at) => line === lines.next.compared[edit.newStart + at]);
+  for (const region of regionsOf(hunks, edits, isUsers ? isRestored : undefined)) {
     const [only] = region.hunks;
     if (only && region.edits.length === 0) {
       output.put({ ...only, newStart: region.newStart });
@@ -232,9 +241,14 @@ interface Region<By> extends LineChange {
 
 /**
  * Groups hunks (shadow to text) and edits (text to next) that meet in the text. The agent's edits join the hunks that they
- * touch; the user's only those whose lines they changed: what is put beside the agent's lines is not the agent's.
+ * touch; the user's only those whose lines they changed or put back: what is put beside the agent's lines is not the
+ * agent's. `isRestored` is given for the user's edits.
  */
-function regionsOf<By>(hunks: readonly Hunk<By>[], edits: readonly LineChange[], isUsers: boolean): Region<By>[] {
+function regionsOf<By>(
+  hunks: readonly Hunk<By>[],
+  edits: readonly LineChange[],
+  isRestored: ((hunk: Hunk<By>, edit: LineChange) => boolean) | undefined,
+): Region<By>[] {
   const regions: Region<By>[] = [];
   let hunkAt = 0;
   let editAt = 0;
@@ -247,11 +261,15 @@ function regionsOf<By>(hunks: readonly Hunk<By>[], edits: readonly LineChange[],
     const [oldStart, newStart] = [start - hunkGrowth, start + editGrowth];
     let end = start;
     const isFirst = () => hunkAt === firstHunk && editAt === firstEdit;
-    const joins = (at: number) => isFirst() || (isUsers ? at < end : at <= end);
+    const joins = (at: number) => isFirst() || (isRestored ? at < end : at <= end);
+    const isPutBack = (hunk: Hunk<By>) => {
+      const last = editAt > firstEdit ? edits[editAt - 1] : undefined;
+      return last !== undefined && isRestored?.(hunk, last) === true;
+    };
     for (;;) {
       const hunk = hunks[hunkAt];
       const edit = edits[editAt];
-      if (hunk && isBefore(hunk, edit) && joins(hunk.newStart)) {
+      if (hunk && isBefore(hunk, edit) && (joins(hunk.newStart) || isPutBack(hunk))) {
         end = Math.max(end, hunk.newStart + hunk.newCount);
         hunkGrowth += hunk.newCount - hunk.oldCount;
         hunkAt += 1;

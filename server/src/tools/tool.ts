@@ -46,8 +46,8 @@ export interface ToolContext {
   /** Remembers what the model has now been shown of a file. */
   readonly saw: (file: FileText) => void;
   /**
-   * Writes through the workspace with the before-image stored first and the change recorded in the session, and counts
-   * as having shown the model what is then there. Returns as `Workspace.swap` does.
+   * Writes through the workspace with the before-image stored first and the change recorded in the session. Counts as
+   * having shown the model what is then there, if it had seen what was there before. Returns as `Workspace.swap` does.
    */
   readonly change: (change: {
     readonly uri: string;

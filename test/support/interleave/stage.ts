@@ -211,7 +211,7 @@ class Stage {
       } else if (update.type === "turn_started") this.#turnIds.push(update.turnId);
       else if (update.type === "hunks_reviewed" && update.shadow !== null) {
         this.#start(async () => {
-          const { text } = await this.#host.readBlob(update.shadow as never);
+          const { text } = await this.#host.readBlob({ blob: update.shadow as never });
           this.#oracle.kept(text);
         });
       }

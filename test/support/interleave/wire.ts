@@ -51,6 +51,13 @@ export function createWire(buffers: Buffers, save: (uri: string, version: number
         toHost.splice(place, 0, () => resolve(result));
       });
     });
+  type Params = { readonly uri: string; readonly version: number };
+  const answers: { readonly [method: string]: (params: Params) => object } = {
+    "document/save": ({ uri, version }) => ({ saved: save(uri, version) }),
+    "document/encoding": () => ({ encoding: "utf8" }),
+    "document/format": () => ({ edits: null, whole: true }),
+    "document/diagnostics": () => ({ known: false }),
+  };
   const connection = {
     workspace: {
       applyEdit: ({ edit }: ApplyParams) => {
@@ -58,8 +65,7 @@ export function createWire(buffers: Buffers, save: (uri: string, version: number
         return request(() => ({ applied: buffers.applyEdit(textDocument.uri, textDocument.version, edits) }));
       },
     },
-    sendRequest: (_: unknown, { uri, version }: { readonly uri: string; readonly version: number }) =>
-      request(() => ({ saved: save(uri, version) })),
+    sendRequest: ({ method }: { readonly method: string }, params: Params) => request(() => answers[method]?.(params)),
     onDidOpenTextDocument: on("opened"),
     onDidChangeTextDocument: on("changed"),
     onDidCloseTextDocument: on("closed"),
@@ -69,7 +75,9 @@ export function createWire(buffers: Buffers, save: (uri: string, version: number
   };
   const documents = new TextDocuments(TextDocument);
   documents.listen(connection as unknown as Parameters<typeof documents.listen>[0]);
-  const port = createEditorPort(connection as unknown as Parameters<typeof createEditorPort>[0], documents);
+  const port = createEditorPort(connection as unknown as Parameters<typeof createEditorPort>[0], documents, {
+    canRename: () => false,
+  });
   const send = (news: DocumentNews) => toHost.push(() => handlers.get(news.type)?.(toParams(news)));
   for (const uri of buffers.uris()) {
     send({ type: "opened", uri, text: buffers.text(uri) ?? "", version: buffers.version(uri) ?? 1 });
