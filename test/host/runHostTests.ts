@@ -2,7 +2,8 @@
  * Runs every test that needs a real VS Code: first those inside its extension host, then those that drive the page.
  *
  * Not here: the tests, and building the extension. Arguments: `--part host|e2e` runs one part, `--grep PATTERN` the
- * tests whose title matches. Easily got wrong: one deadline covers the whole run, and everything started is ended
+ * tests whose title matches; `--interleavings N` plays N interleavings of a typist and the agent, and nothing else.
+ * Easily got wrong: one deadline covers the whole run, and everything started is ended
  * before this process exits, however it exits.
  */
 import fs from "node:fs";
@@ -28,10 +29,17 @@ import {
 } from "./support/results.ts";
 import { openWorkbench } from "./support/workbench.ts";
 
-/** The whole run, in ms. */
+/** The whole run, in ms; without what is asked for in interleavings. */
 const deadlineMs = 15 * 60_000;
 /** The tests inside the extension host, in ms. */
 const hostDeadlineMs = 6 * 60_000;
+/** One interleaving, in ms. */
+const interleavingMs = 6_000;
+
+const { values } = parseArgs({
+  options: { part: { type: "string" }, grep: { type: "string" }, interleavings: { type: "string" } },
+});
+const extraMs = interleavingMs * Number(values.interleavings ?? 0);
 
 const here = import.meta.dirname;
 const countsFolder = path.join(root, ".cache", "test-counts");
@@ -46,11 +54,20 @@ function chooseEditor(): { readonly editor: "desktop" | "web"; readonly why: str
   return { editor: "web", why: "there is no desktop VS Code with a display", forced: false };
 }
 
-async function runHostPart(grep: string | undefined): Promise<RunOutcome> {
+interface Wanted {
+  readonly grep?: string | undefined;
+  readonly interleavings?: string | undefined;
+}
+
+async function runHostPart({ grep, interleavings }: Wanted): Promise<RunOutcome> {
   const results = path.join(root, ".cache", "host-tests", "results.json");
   fs.rmSync(results, { force: true });
   const testsPath = await step("Bundling the tests inside VS Code", () => bundleHostTests(here));
-  const env = { HERMES_TEST_RESULTS: results, ...(grep === undefined ? {} : { HERMES_TEST_GREP: grep }) };
+  const env = {
+    HERMES_TEST_RESULTS: results,
+    ...(grep === undefined ? {} : { HERMES_TEST_GREP: grep }),
+    ...(interleavings === undefined ? {} : { HERMES_TEST_INTERLEAVINGS: interleavings }),
+  };
   const { editor, why, forced } = chooseEditor();
   const program =
     editor === "desktop"
@@ -85,7 +102,7 @@ async function runInBrowser(testsPath: string, env: Readonly<Record<string, stri
   let timer: NodeJS.Timeout | undefined;
   try {
     const late = new Promise<undefined>((resolve) => {
-      timer = setTimeout(() => resolve(undefined), hostDeadlineMs);
+      timer = setTimeout(() => resolve(undefined), hostDeadlineMs + extraMs);
     });
     const code = await Promise.race([workbench.exit, late]);
     fs.mkdirSync(path.join(root, "test-results"), { recursive: true });
@@ -136,15 +153,17 @@ async function runPart(name: string, part: () => Promise<RunOutcome>): Promise<C
 }
 
 async function main(): Promise<number> {
-  const { values } = parseArgs({ options: { part: { type: "string" }, grep: { type: "string" } } });
-  const parts = ["host", "e2e"].filter((part) => values.part === undefined || values.part === part);
+  const { interleavings } = values;
+  const wanted: Wanted = { grep: interleavings === undefined ? values.grep : "a typist and the agent", interleavings };
+  const only = interleavings === undefined ? values.part : "host";
+  const parts = ["host", "e2e"].filter((part) => only === undefined || only === part);
   if (parts.length === 0) throw new Error(`--part is "${values.part}"; it may be "host" or "e2e".`);
   fs.mkdirSync(countsFolder, { recursive: true });
   for (const name of ["host", "e2e"]) fs.rmSync(path.join(countsFolder, `${name}.json`), { force: true });
   if (!isRigReady()) await step("Getting VS Code for the browser", installRig);
   await sharedBrowser();
   const all: Counts[] = [];
-  if (parts.includes("host")) all.push(await runPart("host", () => runHostPart(values.grep)));
+  if (parts.includes("host")) all.push(await runPart("host", () => runHostPart(wanted)));
   if (parts.includes("e2e")) all.push(await runPart("e2e", () => runPagePart(values.grep)));
   const sum = (key: keyof Counts) => all.reduce((total, counts) => total + counts[key], 0);
   console.log(
@@ -161,9 +180,9 @@ async function end(code: number): Promise<never> {
 
 stopOnSignals(closeSharedBrowser);
 setTimeout(() => {
-  console.log(`\nThe tests in VS Code did not end within ${deadlineMs / 60_000} minutes and were stopped.`);
+  console.log(`\nThe tests in VS Code did not end within ${(deadlineMs + extraMs) / 60_000} minutes and were stopped.`);
   void end(1);
-}, deadlineMs).unref();
+}, deadlineMs + extraMs).unref();
 main().then(end, (error: unknown) => {
   console.error(error instanceof Error ? error.message : String(error));
   return end(1);

@@ -69,7 +69,8 @@ export class Oracle {
     }
     if (cause !== "agent") return;
     const back = gained.find((token) => this.#gone.has(token));
-    if (back)
+    // A whole file that the agent writes anew may say again what it has seen there.
+    if (back && textOf(before) !== undefined)
       throw new Violation(`${back} in ${nameOf(uri)} was taken away by a hand and came back:\n${describe(now)}`);
   }
 

@@ -11,6 +11,7 @@ import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { Review } from "../../../client/src/review.ts";
 import type { Clock } from "../../../server/src/base/async.ts";
+import { RequestError } from "../../../server/src/base/errors.ts";
 import { AgentHost } from "../../../server/src/host.ts";
 import type { ReviewParams } from "../../../server/src/protocol/methods.ts";
 import type { PendingFile, SessionId, SessionUpdate, TurnId } from "../../../server/src/protocol/types.ts";
@@ -323,6 +324,8 @@ class Stage {
   #start(run: () => Promise<unknown>): void {
     const flow: Promise<unknown> = run()
       .catch((error: unknown) => {
+        // While an undo is at work, a turn or another undo is refused, and nothing is lost by that.
+        if (error instanceof RequestError && error.code === "turn_running") return;
         this.#failure ??= error;
       })
       .finally(() => this.#flows.delete(flow));
