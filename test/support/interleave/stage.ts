@@ -272,7 +272,12 @@ class Stage {
 
   async #after(): Promise<void> {
     await this.#gates.settle();
-    for (const file of this.#touched) this.#look(file, this.#causeNow(file));
+    for (const file of this.#touched) {
+      this.#look(file, this.#causeNow(file));
+      const uri = this.#folder.uriOf(file);
+      // Written to the file while a hand began in the document: what the write took away is in the typist's text.
+      if (this.#buffers.isDirty(uri)) this.#keepIfBehind(uri);
+    }
     for (const file of this.#agent.removed) this.#agent.removing.delete(file);
     this.#agent.removed.clear();
     if (this.#failure) throw this.#failure;
@@ -389,12 +394,16 @@ class Stage {
       this.#undo(() => this.#host.undo({ sessionId, turnId }));
   }
 
+  #keepIfBehind(uri: string): void {
+    if (this.#buffers.isBehind(uri)) this.#oracle.kept(this.#buffers.text(uri) ?? "");
+  }
+
   /** What the typist and other programs do is done at once. */
   #byHand(action: HandAction): void {
     const uri = this.#folder.uriOf(action.file);
     const buffers = this.#buffers;
     // Whoever goes on in a document that is behind its file brings back what was taken from the file.
-    if (buffers.isBehind(uri)) this.#oracle.kept(buffers.text(uri) ?? "");
+    this.#keepIfBehind(uri);
     if (action.do === "rewrite") {
       const next = rewritten(readDisk(uri), action, this.#newToken("other"));
       if (next === null) rmSync(new URL(uri), { force: true });
