@@ -6,6 +6,7 @@
  */
 import {
   type CancellationToken,
+  CancellationTokenSource,
   type Disposable,
   type Event,
   EventEmitter,
@@ -14,7 +15,7 @@ import {
   workspace,
 } from "vscode";
 import type { NotificationType, RequestParam, RequestType } from "vscode-jsonrpc";
-import type { CloseHandlerResult, LanguageClient } from "vscode-languageclient/node";
+import type { ApplyWorkspaceEditParams, CloseHandlerResult, LanguageClient } from "vscode-languageclient/node";
 import {
   type DocumentDiagnosticsParams,
   type DocumentDiagnosticsResult,
@@ -71,6 +72,7 @@ export interface AgentClientDeps {
     params: DocumentDiagnosticsParams,
     token: CancellationToken,
   ) => Promise<DocumentDiagnosticsResult>;
+  readonly isEditCurrent: (params: ApplyWorkspaceEditParams) => boolean;
   readonly saveDocument: (params: SaveDocumentParams) => Promise<SaveDocumentResult>;
   readonly documentEncoding: (params: DocumentEncodingParams) => DocumentEncodingResult;
   readonly readNotebook: (params: ReadNotebookParams) => Promise<ReadNotebookResult>;
@@ -215,6 +217,12 @@ export class AgentClient implements Disposable {
           notebooks: true,
           ripgrepPath: env.appRoot,
         }),
+        middleware: {
+          workspace: {
+            handleApplyEdit: (params, next) =>
+              this.#deps.isEditCurrent(params) ? next(params, new CancellationTokenSource().token) : { applied: false },
+          },
+        },
         errorHandler: {
           error: () => ({ action: ErrorAction.Continue, handled: true }),
           closed: () => this.#closed(client, CloseAction),

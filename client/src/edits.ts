@@ -10,19 +10,23 @@ import {
   type Disposable,
   EventEmitter,
   Range,
+  type TextDocument,
   type TextDocumentContentProvider,
   Uri,
   window,
   workspace,
 } from "vscode";
+import type { ApplyWorkspaceEditParams } from "vscode-languageclient/node";
 import {
   type DocumentEncodingParams,
   type DocumentEncodingResult,
+  type EditCondition,
   notebookText,
   readBlob,
   type SaveDocumentParams,
   type SaveDocumentResult,
 } from "../../server/src/protocol/methods.ts";
+import { textDigest } from "../../server/src/protocol/textDigest.ts";
 import type { BlobId, FileChange } from "../../server/src/protocol/types.ts";
 import type { AgentClient } from "./agentClient.ts";
 import { isNotebook, textOf } from "./notebookTexts.ts";
@@ -152,19 +156,30 @@ export async function openFile(path: string, line: number | undefined): Promise<
   await window.showTextDocument(uri, { preview: true, ...at });
 }
 
-/** Saves a document if it still is at the given version, and tells whether it did. */
-export async function saveIfCurrent({ uri, version }: SaveDocumentParams): Promise<SaveDocumentResult> {
-  const wanted = Uri.parse(uri).toString();
-  const document = workspace.textDocuments.find((candidate) => candidate.uri.toString() === wanted);
-  if (document?.version !== version || document.isUntitled) return { saved: false };
+/** Saves a document if it still has the given text, and tells whether it did. */
+export async function saveIfCurrent({ uri, digest }: SaveDocumentParams): Promise<SaveDocumentResult> {
+  const document = findOpen(uri);
+  if (!document || document.isUntitled || textDigest(document.getText()) !== digest) return { saved: false };
   return { saved: await document.save() };
+}
+
+/** True if the document that an edit is for is open and has the text that the edit was made against. */
+export function isEditCurrent({ edit, digest }: ApplyWorkspaceEditParams & EditCondition): boolean {
+  if (digest === undefined) return true;
+  const [change] = edit.documentChanges ?? [];
+  const document = change && "textDocument" in change ? findOpen(change.textDocument.uri) : undefined;
+  return document !== undefined && textDigest(document.getText()) === digest;
+}
+
+function findOpen(uri: string): TextDocument | undefined {
+  const wanted = Uri.parse(uri).toString();
+  return workspace.textDocuments.find((document) => !document.isClosed && document.uri.toString() === wanted);
 }
 
 /** The encoding of an open document, or the one that the user has set for a file. */
 export function encodingOf({ uri }: DocumentEncodingParams): DocumentEncodingResult {
-  const wanted = Uri.parse(uri);
-  const document = workspace.textDocuments.find((candidate) => candidate.uri.toString() === wanted.toString());
-  const set = workspace.getConfiguration("files", document ?? wanted).get<string>("encoding");
+  const document = findOpen(uri);
+  const set = workspace.getConfiguration("files", document ?? Uri.parse(uri)).get<string>("encoding");
   return { encoding: document?.encoding ?? set ?? "utf8" };
 }
 

@@ -45,6 +45,21 @@ const found: readonly (readonly [string, readonly Action[]])[] = [
     ],
   ],
   [
+    "an edit of a document is not made in the one that was opened after it was closed",
+    [
+      { do: "type", file: 0, at: 0, how: "line" },
+      { do: "edit", file: 0, at: 0, how: "change" },
+      { do: "write", file: 0, at: 0 },
+      { do: "go_on", picks: [0, 0, 0, 0, 0, 0, 0] },
+      { do: "close", file: 0, save: false },
+      { do: "type", file: 0, at: 0, how: "line" },
+      { do: "type", file: 1, at: 0, how: "line" },
+      { do: "go_on", picks: [0] },
+      { do: "edit", file: 0, at: 0, how: "change" },
+      { do: "type", file: 1, at: 0, how: "line" },
+    ],
+  ],
+  [
     "words typed in the line above the agent's stay when its change is undone",
     [
       { do: "read", file: 1 },

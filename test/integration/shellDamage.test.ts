@@ -349,7 +349,7 @@ test("what the user saves while a command runs stays the user's", async () => {
   const turn = play.prompt("Go.");
   await play.until((update) => update.type === "tool_output_delta");
   editor.type(uri, "a, typed\n");
-  await editor.save(uri, editor.openDocument(uri)?.version ?? 0);
+  await editor.save(uri, editor.openDocument(uri) ?? none);
   writeFileSync(join(play.root, ".git/go"), "");
   const { sessionId, turnId } = await turn;
   expect(play.events().flatMap((event) => (event.type === "notice" ? [event.message] : []))).toEqual([
@@ -381,3 +381,6 @@ test("what a command changed is pending and reviewed like any edit, binary files
   await play.local.host.refreshReview(sessionId);
   expect(told.at(-1)).toEqual([]);
 });
+
+/** For a document that is not open. */
+const none = { text: "", version: 0 };

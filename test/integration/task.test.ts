@@ -52,7 +52,7 @@ describe.each(Object.keys(wireFormats) as WireFormat[])("through %s", (wire) => 
     expect(editor.isDirty(main)).toBe(false);
     expect(await play.read(unsavedPath)).toBe(refactorFiles[unsavedPath]);
     expect(editor.openDocument(uri)?.text).toBe(refactorExpected[unsavedPath]);
-    await editor.save(uri, editor.openDocument(uri)?.version ?? 0);
+    await editor.save(uri, editor.openDocument(uri) ?? none);
     expect(await readRefactorFiles(play.root)).toEqual(refactorExpected);
     play.double.assertClean();
   });
@@ -67,3 +67,6 @@ describe.each(Object.keys(wireFormats) as WireFormat[])("through %s", (wire) => 
     for (const [path, text] of Object.entries(refactorFiles)) expect(await play.read(path)).toBe(text);
   });
 });
+
+/** For a document that is not open. */
+const none = { text: "", version: 0 };

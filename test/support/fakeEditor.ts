@@ -81,19 +81,19 @@ export function createFakeEditor(options: { readonly opensAll?: boolean } = {}):
       const document = find(uri);
       return document && { text: document.text, version: document.version };
     },
-    applyEdit: async (uri, version, edits) => {
+    applyEdit: async (uri, known, edits) => {
       editor.beforeEdit(uri);
       const document = find(uri);
-      if (document?.version !== version) return false;
+      if (document?.version !== known.version || document.text !== known.text) return false;
       document.text = applyEdits(document.text, edits);
       document.version += 1;
       document.dirty = true;
       editor.edits.push(edits);
       return true;
     },
-    save: async (uri, version) => {
+    save: async (uri, known) => {
       const document = find(uri);
-      if (document?.version !== version) return false;
+      if (document?.text !== known.text) return false;
       const formatted = editor.format(document.text);
       if (formatted !== document.text) document.version += 1;
       document.text = formatted;

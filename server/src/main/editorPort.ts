@@ -6,6 +6,7 @@
  */
 import { fileURLToPath } from "node:url";
 import {
+  type ApplyWorkspaceEditParams,
   type CancellationToken,
   CancellationTokenSource,
   type Connection,
@@ -20,12 +21,14 @@ import { log } from "../base/trace.ts";
 import {
   documentDiagnostics,
   documentEncoding,
+  type EditCondition,
   editNotebook,
   formatDocument,
   type ReadNotebookResult,
   readNotebook,
   saveDocument,
 } from "../protocol/methods.ts";
+import { textDigest } from "../protocol/textDigest.ts";
 import { utf8 } from "../text/encoding.ts";
 import type { EditorPort } from "../workspace/editor.ts";
 import type { NotebookPort } from "../workspace/openNotebooks.ts";
@@ -65,14 +68,15 @@ export function createEditorPort(
       const document = find(uri);
       return document && { text: document.getText(), version: document.version };
     },
-    applyEdit: async (uri, version, edits) => {
+    applyEdit: async (uri, { text, version }, edits) => {
       const document = find(uri);
       if (!document) return false;
-      const { applied } = await connection.workspace.applyEdit({
+      const params: ApplyWorkspaceEditParams & EditCondition = {
         label: "Hermes",
         edit: { documentChanges: [{ textDocument: { uri: document.uri, version }, edits: [...edits] }] },
-      });
-      return applied;
+        digest: textDigest(text),
+      };
+      return (await connection.workspace.applyEdit(params)).applied;
     },
     renameFile: async (from, to) => {
       if (!canRename()) return false;
@@ -83,10 +87,13 @@ export function createEditorPort(
       });
       return applied;
     },
-    save: async (uri, version) => {
+    save: async (uri, { text }) => {
       const document = find(uri);
       if (!document) return false;
-      const { saved } = await connection.sendRequest(saveDocument, { uri: document.uri, version });
+      const { saved } = await connection.sendRequest(saveDocument, {
+        uri: document.uri,
+        digest: textDigest(text),
+      });
       return saved;
     },
     encodingOf: async (uri) => {

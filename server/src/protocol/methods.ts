@@ -308,11 +308,20 @@ export interface ReviewChangedParams {
 /** Tells what is pending in a session: after each change by the agent or the user, a review, and a load. */
 export const reviewChanged = new NotificationType<ReviewChangedParams>("review/didChange");
 
+/**
+ * What the parameters of LSP's `workspace/applyEdit` hold besides its own. The version there does not tell a document from
+ * one that was opened after it was closed, since versions start anew.
+ */
+export interface EditCondition {
+  /** `textDigest`: edit only if the document is open and has this text. Absent where files are renamed. */
+  readonly digest?: string;
+}
+
 /** Parameters of `document/save`. */
 export interface SaveDocumentParams {
   readonly uri: string;
-  /** Save only if the document is still at this LSP version. */
-  readonly version: number;
+  /** `textDigest` of the text: save only if the document still has it. */
+  readonly digest: string;
 }
 /** Result of `document/save`. */
 export interface SaveDocumentResult {

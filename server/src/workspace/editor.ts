@@ -6,11 +6,11 @@
  * marks nor mixed line endings in a document, so "same as on disk" is judged without them; and a document that the user
  * changed is never saved, only edited.
  */
-import { createHash } from "node:crypto";
 import { fileURLToPath } from "node:url";
 import { LRUCache } from "lru-cache";
 import { type Clock, systemClock } from "../base/async.ts";
 import { ToolError } from "../base/errors.ts";
+import { textDigest } from "../protocol/textDigest.ts";
 import type { FileChange } from "../protocol/types.ts";
 import { formattingWithin } from "../text/formatting.ts";
 import { fromLf, lineStyleOf, sameButForEndings, toLf, withoutBom } from "../text/lineEndings.ts";
@@ -45,10 +45,10 @@ export interface EditorPort {
   /** URIs of the documents that are open. */
   readonly openDocuments: () => readonly string[];
   readonly openDocument: (uri: string) => OpenDocument | undefined;
-  /** Applies the edits as one undo step if the document is at `version`; `false` when it is not. */
-  readonly applyEdit: (uri: string, version: number, edits: readonly DocumentEdit[]) => Promise<boolean>;
-  /** Saves the document if it is at `version`; `false` when it was not saved. */
-  readonly save: (uri: string, version: number) => Promise<boolean>;
+  /** Applies the edits as one undo step if the document is still as `known`; `false` when it is not, or was closed. */
+  readonly applyEdit: (uri: string, known: OpenDocument, edits: readonly DocumentEdit[]) => Promise<boolean>;
+  /** Saves the document if it has the text of `known`; `false` when it was not saved. */
+  readonly save: (uri: string, known: OpenDocument) => Promise<boolean>;
   /** The encoding of a document, or the one that the user has set for a file. UTF-8 when absent. */
   readonly encodingOf?: (uri: string) => Promise<string>;
   /**
@@ -125,7 +125,7 @@ export function createEditorWorkspace(
       signal.throwIfAborted();
       const edits = toDocumentEdits(document.text, change.text);
       if (edits.length === 0) return { applied: true, file };
-      if (await port.applyEdit(uri, document.version, edits)) {
+      if (await port.applyEdit(uri, document, edits)) {
         return { applied: true, file: await afterEdit(uri, open, change.text) };
       }
       if (looks === maxLooks) return { applied: false, reason: "stale", current: await currentOf(uri, signal) };
@@ -138,7 +138,7 @@ export function createEditorWorkspace(
     await newsOf(uri, before.document);
     const edited = port.openDocument(uri);
     const isOurs = edited !== undefined && sameButForEndings(edited.text, text);
-    if (isOurs && before.file.source === "disk" && (await port.save(uri, edited.version))) {
+    if (isOurs && before.file.source === "disk" && (await port.save(uri, edited))) {
       // Saving may format: what is there then is the outcome of this edit.
       const saved = await currentOf(uri, neverAborted);
       if (saved) {
@@ -343,7 +343,7 @@ async function readIfReadable(base: Workspace, uri: string, signal: AbortSignal)
  */
 function toFileText(uri: string, text: string, disk: FileText | undefined): FileText {
   if (disk && sameButForEndings(disk.text, text)) return disk;
-  const version = `buffer:${createHash("sha256").update(text).digest("base64url")}` as Version;
+  const version = `buffer:${textDigest(text)}` as Version;
   return {
     uri,
     text,

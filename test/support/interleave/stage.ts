@@ -142,7 +142,7 @@ class Stage {
   }
 
   #startHost(): [Wire, AgentHost] {
-    const wire = createWire(this.#buffers, (uri, version) => this.#saveForHost(uri, version));
+    const wire = createWire(this.#buffers, (uri) => this.#saveForHost(uri));
     const disk = createDiskWorkspace({
       root: this.#folder.root,
       outputDir: join(this.#folder.root, ".output"),
@@ -222,8 +222,7 @@ class Stage {
   }
 
   /** What the client does when the host asks to save: `saveIfCurrent`. */
-  #saveForHost(uri: string, version: number): boolean {
-    if (this.#buffers.version(uri) !== version) return false;
+  #saveForHost(uri: string): boolean {
     const before = this.#buffers.text(uri) ?? "";
     const saved = this.#buffers.save(uri, this.#interleaving.formatOnSave);
     try {

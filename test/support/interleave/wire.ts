@@ -8,6 +8,7 @@
 import { TextDocuments } from "vscode-languageserver";
 import { TextDocument } from "vscode-languageserver-textdocument";
 import { createEditorPort } from "../../../server/src/main/editorPort.ts";
+import { textDigest } from "../../../server/src/protocol/textDigest.ts";
 import type { DocumentEdit } from "../../../server/src/workspace/documentEdits.ts";
 import type { EditorPort } from "../../../server/src/workspace/editor.ts";
 import type { Buffers, DocumentNews } from "./buffers.ts";
@@ -25,6 +26,7 @@ export interface Wire {
 type Handler = (params: unknown) => void;
 
 interface ApplyParams {
+  readonly digest: string;
   readonly edit: {
     readonly documentChanges: readonly [
       { readonly textDocument: { readonly uri: string; readonly version: number }; readonly edits: DocumentEdit[] },
@@ -33,7 +35,7 @@ interface ApplyParams {
 }
 
 /** Makes a wire. `save` is asked for what the host wants to have saved. */
-export function createWire(buffers: Buffers, save: (uri: string, version: number) => boolean): Wire {
+export function createWire(buffers: Buffers, save: (uri: string) => boolean): Wire {
   const toHost: (() => void)[] = [];
   const toEditor: (() => void)[] = [];
   const handlers = new Map<string, Handler>();
@@ -51,18 +53,21 @@ export function createWire(buffers: Buffers, save: (uri: string, version: number
         toHost.splice(place, 0, () => resolve(result));
       });
     });
-  type Params = { readonly uri: string; readonly version: number };
+  /** What the client asks before it edits or saves: `isEditCurrent`, `saveIfCurrent`. */
+  const isStill = (uri: string, digest: string) => textDigest(buffers.text(uri) ?? "") === digest;
+  type Params = { readonly uri: string; readonly digest: string };
   const answers: { readonly [method: string]: (params: Params) => object } = {
-    "document/save": ({ uri, version }) => ({ saved: save(uri, version) }),
+    "document/save": ({ uri, digest }) => ({ saved: isStill(uri, digest) && save(uri) }),
     "document/encoding": () => ({ encoding: "utf8" }),
     "document/format": () => ({ edits: null, whole: true }),
     "document/diagnostics": () => ({ known: false }),
   };
   const connection = {
     workspace: {
-      applyEdit: ({ edit }: ApplyParams) => {
+      applyEdit: ({ edit, digest }: ApplyParams) => {
         const [{ textDocument, edits }] = edit.documentChanges;
-        return request(() => ({ applied: buffers.applyEdit(textDocument.uri, textDocument.version, edits) }));
+        const { uri, version } = textDocument;
+        return request(() => ({ applied: isStill(uri, digest) && buffers.applyEdit(uri, version, edits) }));
       },
     },
     sendRequest: ({ method }: { readonly method: string }, params: Params) => request(() => answers[method]?.(params)),
