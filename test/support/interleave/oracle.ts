@@ -33,6 +33,8 @@ export class Oracle {
   /** The agent's words that a hand has brought back, or that the user has kept: nobody's hunk any more. */
   readonly #settled = new Set<Token>();
   readonly #gone = new Set<Token>();
+  /** Others' words that the agent has written again, with a whole file. */
+  readonly #repeated = new Set<Token>();
   /** The lines that the agent has written into, by their file and their first words. */
   readonly #touched = new Set<string>();
 
@@ -60,7 +62,9 @@ export class Oracle {
     for (const token of lost.filter((one) => !isAgents(one))) {
       const isMeant =
         cause === "removal" ||
-        (cause === "undo" && [before.buffer, before.disk].some((text) => this.#isAmongAgents(uri, text, token)));
+        (cause === "undo" &&
+          (this.#repeated.has(token) ||
+            [before.buffer, before.disk].some((text) => this.#isAmongAgents(uri, text, token))));
       if (isMeant) this.#gone.add(token);
       else
         throw new Violation(
@@ -70,7 +74,8 @@ export class Oracle {
     if (cause !== "agent") return;
     const back = gained.find((token) => this.#gone.has(token));
     // A whole file that the agent writes anew may say again what it has seen there.
-    if (back && textOf(before) !== undefined)
+    if (textOf(before) === undefined) for (const token of gained) this.#repeated.add(token);
+    else if (back)
       throw new Violation(`${back} in ${nameOf(uri)} was taken away by a hand and came back:\n${describe(now)}`);
   }
 
@@ -110,7 +115,7 @@ export class Oracle {
       for (const { fromLine, lineCount, before } of hunks) {
         const own = lines.slice(fromLine - 1, fromLine - 1 + lineCount);
         for (let line = 0; line < lineCount; line++) inHunk.add(fromLine - 1 + line);
-        const wrong = own.find((line) => isOthersAlone(line));
+        const wrong = own.find((line) => isOthersAlone(line) && !this.#isRepeated(line));
         if (file?.status === "added") continue;
         if (wrong !== undefined && !own.some(isMixed) && before.length === 0) {
           throw new Violation(`"${wrong}" in ${nameOf(uri)} is in a hunk of the agent:\n${own.join("\n")}`);
@@ -118,7 +123,7 @@ export class Oracle {
         if (
           before.length === 0 &&
           own.some((line) => line !== "") &&
-          !own.some((line) => tokensIn(line).some(isAgents))
+          !own.some((line) => tokensIn(line).some(isAgents) || this.#isRepeated(line))
         ) {
           throw new Violation(`A hunk in ${nameOf(uri)} has nothing of the agent:\n${own.join("\n")}`);
         }
@@ -129,6 +134,10 @@ export class Oracle {
           throw new Violation(`${loose} in ${nameOf(uri)} is in no hunk:\n${lines.join("\n")}`);
       }
     }
+  }
+
+  #isRepeated(line: string): boolean {
+    return tokensIn(line).some((token) => this.#repeated.has(token));
   }
 
   /** Everything was undone but in the files named: nothing of the agent is left that was not kept. */
