@@ -93,7 +93,7 @@ describe("after an edit", () => {
     assert.deepEqual(await ask(second, 50), { known: false });
     assert.deepEqual(await ask(first, 50), { known: false });
     const late = ask(second, 5_000);
-    setTimeout(() => publish("of the second text"), 100);
+    publish("of the second text");
     assert.deepEqual(await late, {
       known: true,
       diagnostics: [{ severity: "error", line: 2, message: "of the second text" }],

@@ -124,53 +124,50 @@ export function agentChanged<By>(
 
 /** The state after the user accepted some hunks, given by their places in `hunksOf`. The text stays as it is. */
 export function keepHunks<By>(pending: PendingText<By>, chosen: ReadonlySet<number>): PendingText<By> {
-  if (hunksOf(pending).every((_, at) => chosen.has(at))) return settled(pending.text);
-  if (isWhole(pending) || pending.shadow === null || pending.text === null) return pending;
-  const shadow = rawLines(pending.shadow);
-  const text = rawLines(pending.text);
-  const lines: string[] = [];
-  const lineHunks: Hunk<By>[] = [];
-  let at = 0;
-  let growth = 0;
-  for (const [index, hunk] of pending.lineHunks.entries()) {
-    pushAll(lines, shadow.raw, at, hunk.oldStart);
-    at = hunk.oldStart + hunk.oldCount;
-    if (chosen.has(index)) {
-      pushAll(lines, text.raw, hunk.newStart, hunk.newStart + hunk.newCount, shadow.ending);
-      growth += hunk.newCount - hunk.oldCount;
-    } else {
-      pushAll(lines, shadow.raw, hunk.oldStart, at);
-      lineHunks.push({ ...hunk, oldStart: hunk.oldStart + growth });
-    }
-  }
-  pushAll(lines, shadow.raw, at, shadow.raw.length);
-  return normal({ ...pending, shadow: joined(lines, shadow.bom), lineHunks });
+  return withChosen(pending, chosen, "shadow");
 }
 
 /** The state, and in it the new text, after the user rejected some hunks. No line outside of them changes. */
 export function undoHunks<By>(pending: PendingText<By>, chosen: ReadonlySet<number>): PendingText<By> {
-  // By then the byte order mark and the line endings are as they were, too.
-  if (hunksOf(pending).every((_, at) => chosen.has(at))) return settled(pending.shadow);
+  return withChosen(pending, chosen, "text");
+}
+
+/** Where a hunk's lines are in either side. */
+const places = {
+  shadow: { start: "oldStart", count: "oldCount" },
+  text: { start: "newStart", count: "newCount" },
+} as const;
+
+/** Gives one side the other's lines in the chosen hunks, so that they are no hunks any more. */
+function withChosen<By>(
+  pending: PendingText<By>,
+  chosen: ReadonlySet<number>,
+  side: keyof typeof places,
+): PendingText<By> {
+  const otherSide = side === "shadow" ? "text" : "shadow";
+  // With nothing left the byte order mark and the line endings are the other's, too.
+  if (hunksOf(pending).every((_, at) => chosen.has(at))) return settled(pending[otherSide]);
   if (isWhole(pending) || pending.shadow === null || pending.text === null) return pending;
-  const shadow = rawLines(pending.shadow);
-  const text = rawLines(pending.text);
+  const both = { shadow: rawLines(pending.shadow), text: rawLines(pending.text) };
+  const [own, other] = [both[side], both[otherSide]];
+  const [{ start, count }, from] = [places[side], places[otherSide]];
   const lines: string[] = [];
   const lineHunks: Hunk<By>[] = [];
   let at = 0;
   let growth = 0;
   for (const [index, hunk] of pending.lineHunks.entries()) {
-    pushAll(lines, text.raw, at, hunk.newStart);
-    at = hunk.newStart + hunk.newCount;
+    pushAll(lines, own.raw, at, hunk[start]);
+    at = hunk[start] + hunk[count];
     if (chosen.has(index)) {
-      pushAll(lines, shadow.raw, hunk.oldStart, hunk.oldStart + hunk.oldCount, text.ending);
-      growth += hunk.oldCount - hunk.newCount;
+      pushAll(lines, other.raw, hunk[from.start], hunk[from.start] + hunk[from.count], own.ending);
+      growth += hunk[from.count] - hunk[count];
     } else {
-      pushAll(lines, text.raw, hunk.newStart, at);
-      lineHunks.push({ ...hunk, newStart: hunk.newStart + growth });
+      pushAll(lines, own.raw, hunk[start], at);
+      lineHunks.push({ ...hunk, [start]: hunk[start] + growth });
     }
   }
-  pushAll(lines, text.raw, at, text.raw.length);
-  return normal({ ...pending, text: joined(lines, text.bom), lineHunks });
+  pushAll(lines, own.raw, at, own.raw.length);
+  return normal({ ...pending, [side]: joined(lines, own.bom), lineHunks });
 }
 
 /** Takes names off the hunks. A hunk that nobody is left to answer for becomes part of the shadow. */
