@@ -252,7 +252,18 @@ describe("what is pending", () => {
   test("a rewrite of the whole file by the user leaves the agent only what is still its own", () => {
     const pending = edited(before, text("one", "TWO", "three", "four", "five", "SIX", "seven"));
     const view = userChanged(pending, text("1", "2", "three", "four", "five", "SIX", "seven"));
-    expect(shown(view)).toEqual(["one,two > 1,2", "six > SIX"]);
+    expect(shown(view)).toEqual(["two > ", "six > SIX"]);
+    expect(undoHunks(view, all(view)).text).toBe(text("1", "2", "two", "three", "four", "five", "six", "seven"));
+  });
+
+  test("other words in the place of the agent's line are the user's, and stay when it is undone", () => {
+    const pending = edited(before, before.replace("three", "the third one"));
+    const view = userChanged(pending, before.replace("three", "mine"));
+    expect(shown(view)).toEqual(["three > "]);
+    expect(undoHunks(view, all(view)).text).toBe(before.replace("three", "mine\nthree"));
+    expect(shown(userChanged(pending, before.replace("three", "the last one")))).toEqual(["three > the last one"]);
+    expect(shown(userChanged(pending, before.replace("three", "three, mine")))).toEqual(["three > three, mine"]);
+    expect(shown(userChanged(pending, before.replace("three", "")))).toEqual(["three > "]);
   });
 
   test("each hunk has the turns that made it", () => {
