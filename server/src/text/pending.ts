@@ -9,7 +9,7 @@
 import { type LineChange, lineChanges, splitLines } from "./diff.ts";
 import { type LineEnding, withoutBom } from "./lineEndings.ts";
 import { endingFor, joined, type Lines, linesOf, pushAll, rawLines, withEnding } from "./styledLines.ts";
-import { isSameWordByWord, isUnlike, lineByLine, putAndTaken, sameWords } from "./userEdits.ts";
+import { isSameWordByWord, isUnlike, isWithinLines, lineByLine, putAndTaken, sameWords } from "./userEdits.ts";
 
 /** Some lines, counted from the start of their hunk. */
 export interface LineRange {
@@ -39,10 +39,17 @@ export interface PendingText<By> {
   readonly edited: boolean;
   /** What was pending before the agent deleted the file: it holds again when the text is there again. */
   readonly beforeDeletion?: PendingText<By>;
+  /** The newest states that the agent's changes led to, since a hunk was kept or undone last. */
+  readonly past?: readonly PendingText<By>[];
 }
 
 /** Lines up to which a reworked hunk is taken apart again: it happens as the user types, and must cost little. */
 const maxRegionEdits = 300;
+
+/** States of the past that are kept. */
+const maxPast = 4;
+/** Characters of the longest text of which it is asked whether it goes back to one of them. */
+const maxRevertLength = 1_000_000;
 
 /** A text in which nothing is pending. */
 export function settled<By>(text: string | null): PendingText<By> {
@@ -99,7 +106,16 @@ export function userChanged<By>(pending: PendingText<By>, next: string | null): 
   // The user's own deletion or new file takes the place of whatever was pending.
   if (isSettled(pending) || text === null || next === null) return settled(next);
   if (shadow === null) return { ...pending, text: next, edited: pending.edited || !sameWords(text, next) };
-  return stepped({ ...pending, shadow, text }, next, []);
+  const direct = stepped({ ...pending, shadow, text }, next, []);
+  if (agentLines(direct) >= agentLines(pending) || next.length > maxRevertLength) return direct;
+  // The document may have been reverted, to a text in which more of what was pending is untouched.
+  const { past = [] } = pending;
+  const reverted = past.flatMap((state) =>
+    state.shadow === null || state.text === null
+      ? []
+      : [{ ...stepped({ ...state, shadow: state.shadow, text: state.text }, next, []), past }],
+  );
+  return reverted.reduceRight((most, one) => (agentLines(one) > agentLines(most) ? one : most), direct);
 }
 
 /**
@@ -121,7 +137,9 @@ export function agentChanged<By>(
     const past = after === null && shadow !== after ? { beforeDeletion: known } : {};
     return { ...pendingBetween(shadow, after, by), edited, ...past };
   }
-  return stepped({ ...known, shadow, text, by }, after, [who]);
+  const next = stepped({ ...known, shadow, text, by }, after, [who]);
+  const { past = [], ...state } = next;
+  return isSettled(next) ? next : { ...state, past: [...past, state].slice(-maxPast) };
 }
 
 /** The state after the user accepted some hunks, given by their places in `hunksOf`. The text stays as it is. */
@@ -169,7 +187,8 @@ function withChosen<By>(
     }
   }
   pushAll(lines, own.raw, at, own.raw.length);
-  return normal({ ...pending, [side]: joined(lines, own.bom), lineHunks });
+  const { past: _, ...rest } = pending;
+  return normal({ ...rest, [side]: joined(lines, own.bom), lineHunks });
 }
 
 /** Takes names off the hunks. A hunk that nobody is left to answer for becomes part of the shadow. */
@@ -194,7 +213,7 @@ function stepped<By>(
   const found = lineChanges(lines.text.compared, lines.next.compared);
   const isReformat = (edit: LineChange) => isUsers && isSameWordByWord(edit, lines);
   const edits = found.flatMap((edit) => {
-    if (isReformat(edit)) return lineByLine(edit);
+    if (isReformat(edit) || (isUsers && isWithinLines(edit, lines))) return lineByLine(edit);
     return isUsers && isUnlike(edit, lines, pending.lineHunks) ? putAndTaken(edit) : [edit];
   });
   const hunks = isUsers ? partedBy(pending.lineHunks, edits) : pending.lineHunks;
@@ -230,6 +249,12 @@ function stepped<By>(
   const isSame = shadowLines === lines.shadow.raw && bom === lines.shadow.bom;
   const shadow = isSame ? pending.shadow : joined(shadowLines, bom);
   return normal({ ...pending, shadow, text: next, lineHunks: output.hunks });
+}
+
+/** How many lines of either side are the agent's doing. */
+function agentLines<By>({ lineHunks }: PendingText<By>): number {
+  const sum = (ranges: readonly LineRange[]) => ranges.reduce((total, { count }) => total + count, 0);
+  return lineHunks.reduce((total, { removed, written }) => total + sum(removed) + sum(written), 0);
 }
 
 /** A place where hunks and edits of the text meet: lines `old…` of the shadow are lines `new…` of the next text. */

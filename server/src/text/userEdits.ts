@@ -21,6 +21,16 @@ export function isSameWordByWord(
   return Array.from({ length: oldCount }, (_, at) => at).every(isSame);
 }
 
+/** True for an edit within lines: each has words of its own line from before. */
+export function isWithinLines(
+  { oldStart, oldCount, newStart, newCount }: LineChange,
+  { text, next }: ThreeTexts,
+): boolean {
+  if (oldCount !== newCount || oldCount < 2 || oldCount > maxComparedLines) return false;
+  const isOwn = (at: number) => haveCommonWords(text.raw[oldStart + at] ?? "", next.raw[newStart + at] ?? "");
+  return Array.from({ length: oldCount }, (_, at) => at).every(isOwn);
+}
+
 /** A change that keeps the number of lines, as one change for each. */
 export function lineByLine({ oldStart, oldCount, newStart }: LineChange): LineChange[] {
   return Array.from({ length: oldCount }, (_, at) => ({

@@ -256,6 +256,25 @@ describe("what is pending", () => {
     expect(undoHunks(view, all(view)).text).toBe(text("1", "2", "two", "three", "four", "five", "six", "seven"));
   });
 
+  test("a text that goes back to an earlier one of the agent's has what was pending then", () => {
+    const first = edited(before, before.replace("three", "three again"));
+    const second = agentChanged(first, first.text, before.replace("three", "three\nnew again"), "second");
+    expect(shown(second)).toEqual([" > new again"]);
+    const reverted = userChanged(second, `mine\n${first.text}`);
+    expect(shown(reverted)).toEqual(["three > three again"]);
+    expect(undoHunks(reverted, all(reverted)).text).toBe(`mine\n${before}`);
+    expect(shown(userChanged(reverted, second.text))).toEqual([" > new again"]);
+  });
+
+  test("words typed on both sides of a line that the agent took away are not in its hunk", () => {
+    const pending = edited(before, before.replace("three\n", ""));
+    const view = userChanged(pending, before.replace("two\nthree\nfour\n", "two and mine\nfour and mine\n"));
+    expect(shown(view)).toEqual(["three > "]);
+    expect(undoHunks(view, all(view)).text).toBe(
+      before.replace("two\nthree\nfour\n", "two and mine\nthree\nfour and mine\n"),
+    );
+  });
+
   test("other words in the place of the agent's line are the user's, and stay when it is undone", () => {
     const pending = edited(before, before.replace("three", "the third one"));
     const view = userChanged(pending, before.replace("three", "mine"));
