@@ -9,7 +9,15 @@
 import { type LineChange, lineChanges, splitLines } from "./diff.ts";
 import { type LineEnding, withoutBom } from "./lineEndings.ts";
 import { endingFor, joined, type Lines, linesOf, pushAll, rawLines, withEnding } from "./styledLines.ts";
-import { isSameWordByWord, isUnlike, isWithinLines, lineByLine, putAndTaken, sameWords } from "./userEdits.ts";
+import {
+  besideFormatting,
+  isSameWordByWord,
+  isUnlike,
+  isWithinLines,
+  lineByLine,
+  putAndTaken,
+  sameWords,
+} from "./userEdits.ts";
 
 /** Some lines, counted from the start of their hunk. */
 export interface LineRange {
@@ -212,7 +220,8 @@ function stepped<By>(
   const output = new ShadowWriter<By>();
   const found = lineChanges(lines.text.compared, lines.next.compared);
   const isReformat = (edit: LineChange) => isUsers && isSameWordByWord(edit, lines);
-  const edits = found.flatMap((edit) => {
+  const parts = isUsers ? found.flatMap((edit) => besideFormatting(edit, lines)) : found;
+  const edits = parts.flatMap((edit) => {
     if (isReformat(edit) || (isUsers && isWithinLines(edit, lines))) return lineByLine(edit);
     return isUsers && isUnlike(edit, lines, pending.lineHunks) ? putAndTaken(edit) : [edit];
   });

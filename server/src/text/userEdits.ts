@@ -5,11 +5,41 @@
  * Not here: whose lines they are (`pending.ts`). Easily got wrong: it is asked at every keystroke, so what costs more than
  * the edit itself is bounded.
  */
-import type { LineChange } from "./diff.ts";
+import { type LineChange, lineChanges } from "./diff.ts";
+import { sameButForEndings } from "./lineEndings.ts";
 import type { ThreeTexts } from "./styledLines.ts";
 
 /** Lines up to which the words of an edit are compared. */
 const maxComparedLines = 300;
+
+/**
+ * An edit as the smallest edits that it is made of when white space does not count: lines that were only formatted are
+ * apart from those put between them.
+ */
+export function besideFormatting(edit: LineChange, { text, next }: ThreeTexts): readonly LineChange[] {
+  const { oldStart, oldCount, newStart, newCount } = edit;
+  if (oldCount === 0 || newCount === 0 || oldCount + newCount > maxComparedLines) return [edit];
+  const bare = (lines: readonly string[], start: number, count: number) =>
+    lines.slice(start, start + count).map((line) => line.replace(/\s+/g, ""));
+  const parts: LineChange[] = [];
+  let at = 0;
+  let newAt = 0;
+  const formatted = (upTo: number) => {
+    for (; at < upTo; at += 1, newAt += 1) {
+      const [old, now] = [oldStart + at, newStart + newAt];
+      if (text.compared[old] !== next.compared[now])
+        parts.push({ oldStart: old, oldCount: 1, newStart: now, newCount: 1 });
+    }
+  };
+  for (const change of lineChanges(bare(text.raw, oldStart, oldCount), bare(next.raw, newStart, newCount))) {
+    formatted(change.oldStart);
+    parts.push({ ...change, oldStart: change.oldStart + oldStart, newStart: change.newStart + newStart });
+    at = change.oldStart + change.oldCount;
+    newAt = change.newStart + change.newCount;
+  }
+  formatted(oldCount);
+  return parts;
+}
 
 /** True for an edit that changes white space within lines and nothing else. */
 export function isSameWordByWord(
@@ -85,4 +115,13 @@ export function putAndTaken({ oldStart, oldCount, newStart, newCount }: LineChan
 /** True for texts that differ in white space only: reformatting puts no words of the user's into a text. */
 export function sameWords(a: string, b: string): boolean {
   return a.replace(/\s+/g, "") === b.replace(/\s+/g, "");
+}
+
+/**
+ * True when a text may be what a formatter made of another: they differ in more than line endings, but not in letters and
+ * digits. Formatters also change marks, as quotes and final commas; other words are somebody's typing.
+ */
+export function isFormatted(before: string, after: string): boolean {
+  const bare = (text: string) => text.replace(/[^\p{L}\p{N}_]+/gu, "");
+  return !sameButForEndings(before, after) && bare(before) === bare(after);
 }

@@ -266,6 +266,13 @@ describe("what is pending", () => {
     expect(shown(userChanged(reverted, second.text))).toEqual([" > new again"]);
   });
 
+  test("a line put between lines that are formatted at the same time is the user's", () => {
+    const pending = edited(before, before.replace("three", "first\nthird one"));
+    const view = userChanged(pending, before.replace("three", "first\nmine\n  third one"));
+    expect(shown(view)).toEqual(["three > first", " >   third one"]);
+    expect(undoHunks(view, all(view)).text).toBe(before.replace("three", "three\nmine"));
+  });
+
   test("words typed on both sides of a line that the agent took away are not in its hunk", () => {
     const pending = edited(before, before.replace("three\n", ""));
     const view = userChanged(pending, before.replace("two\nthree\nfour\n", "two and mine\nfour and mine\n"));
