@@ -17,8 +17,9 @@ import { edits } from "./edits.ts";
 import { live } from "./live.ts";
 import type { Figure, Findings, Row } from "./measure.ts";
 import { start } from "./start.ts";
+import { turns } from "./turns.ts";
 
-const figures: Readonly<Record<string, Figure>> = { start, edits, checkpoint, live };
+const figures: Readonly<Record<string, Figure>> = { start, edits, checkpoint, turns, live };
 const seed = "bench";
 
 function machine(): string {
