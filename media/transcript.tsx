@@ -119,6 +119,7 @@ function Announcements({ current }: { readonly current: TurnView | undefined }) 
       </div>
       <div class="for-screen-readers" aria-live="assertive">
         {waiting ? `Hermes asks for approval: ${waiting.title}` : ""}
+        {current?.limit ? `Hermes waits at a limit: ${current.limit.message}` : ""}
       </div>
     </>
   );

@@ -8,6 +8,7 @@
 import { useState } from "preact/hooks";
 import type { PanelAction } from "../server/src/protocol/panel.ts";
 import type { FileChange, ModelChoice, SessionId, UndoneFile } from "../server/src/protocol/types.ts";
+import { BudgetCard } from "./budgetCard.tsx";
 import { ago, count, dollars, duration, relativePath, splitPath } from "./format.ts";
 import type { Page } from "./page.ts";
 import { Button, Counts, Icon, IconButton, Markdown, memo, useNow } from "./parts.tsx";
@@ -45,6 +46,7 @@ export const Turn = memo(function Turn(props: TurnProps) {
       {[...turn.blocks.slice(skip), ...turn.open].map((block) => (
         <BlockOf key={block.key} block={block} turn={turn} page={page} root={props.root} />
       ))}
+      {turn.limit ? <BudgetCard question={turn.limit} page={page} /> : null}
       <Progress turn={turn} />
       <Ending {...props} />
       <Changes {...props} />
@@ -152,7 +154,7 @@ const Thinking = memo(function Thinking({ text, running }: { readonly text: stri
 });
 
 function Progress({ turn }: { readonly turn: TurnView }) {
-  if (turn.end) return null;
+  if (turn.end || turn.limit) return null;
   if (turn.retry) return <Countdown retry={turn.retry} />;
   const states = [...turn.calls.values()].map(({ state }) => state);
   if (turn.open.length > 0 || states.includes("waiting") || states.includes("running")) return null;
@@ -389,12 +391,14 @@ function UndoSummary({ files }: { readonly files: readonly UndoneFile[] }) {
 }
 
 function Footer({ turn, models }: { readonly turn: TurnView; readonly models: readonly ModelChoice[] }) {
-  const { usage, cost, end, model } = turn;
+  const { usage, cost, end, model, routed } = turn;
   const prompt = usage.inputTokens + usage.cacheReadTokens + usage.cacheWriteTokens;
   const cached = prompt > 0 ? Math.round((100 * usage.cacheReadTokens) / prompt) : 0;
   const tokens = prompt + usage.outputTokens;
   const parts = [
-    models.find(({ id }) => id === model)?.label ?? model,
+    routed
+      ? `${routed.label}: ${routed.reason}; ${routed.strategy}`
+      : (models.find(({ id }) => id === model)?.label ?? model),
     ...(tokens > 0 ? [`${count(tokens)} tokens`] : []),
     ...(cost === undefined ? [] : [dollars(cost)]),
     ...(end ? [duration(end.at - turn.startedAt)] : []),

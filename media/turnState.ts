@@ -6,6 +6,7 @@
  */
 import type {
   AssistantBlock,
+  BudgetQuestion,
   CallId,
   Failure,
   FileChange,
@@ -16,6 +17,7 @@ import type {
   PromptOrigin,
   PromptPart,
   RestoreId,
+  RouteStrategy,
   SessionDelta,
   SessionEvent,
   StopReason,
@@ -83,6 +85,10 @@ export interface TurnView {
   /** US dollars; absent where no step had a price. */
   readonly cost?: number;
   readonly retry?: Retry;
+  /** How its model was chosen, while it is that one. */
+  readonly routed?: { readonly label: string; readonly reason: string; readonly strategy: RouteStrategy };
+  /** The question at a limit that waits for an answer. */
+  readonly limit?: BudgetQuestion;
   readonly end?: TurnEndView;
   /** How its files went back, and by what. */
   readonly undone?: { readonly restoreId: RestoreId; readonly files: readonly UndoneFile[] };
@@ -134,8 +140,17 @@ export function foldTurn(turn: TurnView, event: SessionEvent): TurnView {
       return { ...withoutRetry(turn), ...dropped(turn, event, "info", "The connection broke. Asking again.") };
     case "model_changed": {
       const remark = `Went on with ${event.label}${priceWords[event.price]}, because: ${event.reason}`;
-      return { ...withoutRetry(turn), model: event.to, ...dropped(turn, event, "warning", remark) };
+      const { routed: _, ...rest } = withoutRetry(turn);
+      return { ...rest, model: event.to, ...dropped(turn, event, "warning", remark) };
     }
+    case "model_routed": {
+      const { label, reason, strategy } = event;
+      return { ...turn, routed: { label, reason, strategy } };
+    }
+    case "budget_reached":
+      return { ...withoutRetry(turn), limit: event.question };
+    case "budget_resolved":
+      return withBudgetChoice(turn, event);
     case "assistant_block":
       return withBlock(withoutRetry(turn), event.step, event.index, event.block);
     case "tool_started":
@@ -296,6 +311,22 @@ function withBlock(turn: TurnView, step: number, index: number, { part }: Assist
   }
 }
 
+/** The question is gone, and a raise leaves a remark. */
+function withBudgetChoice(turn: TurnView, event: Extract<SessionEvent, { type: "budget_resolved" }>): TurnView {
+  const { limit, ...rest } = turn;
+  const { choice, seq } = event;
+  const remarks = {
+    raise: `${limit?.message ?? "A limit was reached."} You raised it.`,
+    again: "The limit was changed elsewhere. Going on.",
+    cheaper: undefined,
+    stop: undefined,
+    cancelled: undefined,
+  };
+  const message = remarks[choice.type];
+  if (message === undefined) return rest;
+  return { ...rest, blocks: [...turn.blocks, { kind: "notice", key: `n${seq}`, level: "info", message }] };
+}
+
 function withCall(turn: TurnView, callId: CallId, change: (call: CallView) => CallView): TurnView {
   const call = turn.calls.get(callId);
   return call ? { ...turn, calls: new Map(turn.calls).set(callId, change(call)) } : turn;
@@ -340,6 +371,7 @@ function withStepCosts(turn: TurnView, event: Extract<SessionEvent, { type: "ste
 
 function finished(turn: TurnView, event: Extract<SessionEvent, { type: "turn_finished" }>): TurnView {
   const { at, stopReason, failure, unfinished } = event;
+  const { limit: _asked, ...rest } = turn;
   const isOpen = ({ state }: CallView) => state === "queued" || state === "running" || state === "waiting";
   const calls = new Map(
     [...turn.calls].map(([callId, call]): [CallId, CallView] => {
@@ -349,7 +381,7 @@ function finished(turn: TurnView, event: Extract<SessionEvent, { type: "turn_fin
     }),
   );
   return {
-    ...turn,
+    ...rest,
     open: [],
     outputs: {},
     calls,

@@ -15,6 +15,7 @@ import {
   newSession,
   promptSession,
   type RestoreResult,
+  raiseLimit,
   restoreSession,
   selectModel,
   setCredential,
@@ -25,6 +26,7 @@ import type { PanelAction, ToPanel } from "../../server/src/protocol/panel.ts";
 import type {
   CredentialName,
   Failure,
+  LimitStanding,
   PromptPart,
   ReferencePart,
   RestoreId,
@@ -175,10 +177,23 @@ export class Conversation {
     return sessions;
   }
 
-  /** Shows the page what was spent in this month and the one before. */
+  /** Shows the page what was spent in this month and the one before, and the limits. */
   async showCost(): Promise<void> {
     this.#deps.post({ type: "cost" });
-    const summary = await this.#try(this.#deps.agent.request(costSummary, { months: 2 }));
+    await this.#tellCost();
+  }
+
+  /** Raises a limit for the rest of its period, and shows the page what holds now. */
+  async raiseLimit({ period, unit }: LimitStanding, limit: number): Promise<void> {
+    if (period === "turn") return;
+    const sessionId = period === "session" && this.#sessionId ? { sessionId: this.#sessionId } : {};
+    await this.#try(this.#deps.agent.request(raiseLimit, { period, unit, limit, ...sessionId }));
+    await this.#tellCost();
+  }
+
+  async #tellCost(): Promise<void> {
+    const session = this.#sessionId ? { sessionId: this.#sessionId } : {};
+    const summary = await this.#try(this.#deps.agent.request(costSummary, { months: 2, ...session }));
     if (summary) this.#deps.post({ type: "cost", ...summary });
   }
 

@@ -8,6 +8,7 @@ import type { Clock } from "./base/async.ts";
 import { isAbort, messageOf, RequestError, ToolError } from "./base/errors.ts";
 import { log } from "./base/trace.ts";
 import type { AnswerCache } from "./cache/answerCache.ts";
+import type { Route, RouteFacts } from "./model/router.ts";
 import type {
   ConflictParams,
   ConflictResult,
@@ -36,11 +37,13 @@ import type {
   CredentialName,
   Failure,
   Json,
+  LimitReached,
   PendingFile,
   PermissionRequest,
   PromptPart,
   RestoreId,
   RestoreTarget,
+  RouteStrategy,
   SessionId,
   SessionUpdate,
   TurnId,
@@ -48,13 +51,16 @@ import type {
 import { runAnswered } from "./session/answers.ts";
 import type { FallbackDeps, TurnModel } from "./session/fallback.ts";
 import { type LiveSession, LiveSessions } from "./session/liveSessions.ts";
+import { isSameLimit, type PauseDeps, Pauses } from "./session/pauses.ts";
 import { momentContext, systemPrompt } from "./session/prompt.ts";
 import { isUnbegun } from "./session/reduce.ts";
 import { conflictOf, restore } from "./session/restore.ts";
+import { routeFacts } from "./session/routeFacts.ts";
 import type { Session } from "./session/session.ts";
 import { composeTask } from "./session/tasks.ts";
 import { createToolCalls, type ToolCallDeps } from "./session/toolCalls.ts";
 import type { TurnEnd } from "./session/turn.ts";
+import { Stopwatch } from "./session/turnLimits.ts";
 import { type SessionStore, StaleSessionError } from "./storage/store.ts";
 import { decodeText } from "./text/encoding.ts";
 import type { Registry } from "./tools/registry.ts";
@@ -62,13 +68,21 @@ import { createQueues } from "./workspace/queues.ts";
 import type { Workspace } from "./workspace/workspace.ts";
 
 /** A model ready to be asked, and those that the user has named to go on with when it fails. */
-export interface ReadyModel extends TurnModel, Pick<FallbackDeps, "fallbacks"> {}
+export interface ReadyModel extends TurnModel, Pick<FallbackDeps, "fallbacks"> {
+  /** How it was chosen, where the user has left that to rules. */
+  readonly routed?: Route & { readonly strategy: RouteStrategy };
+}
 
 /** The models that can be used now. `main/models.ts` makes it. */
 export interface Models {
   list(): Promise<ListModelsResult>;
-  /** Throws `RequestError` `unknown_model` or `needs_key`, each saying what to do. */
-  resolve(id: string | undefined): Promise<ReadyModel>;
+  /**
+   * The model of a turn: the one with that id, the one that the user has chosen, or what rules make of the facts.
+   * Throws `RequestError` `unknown_model` or `needs_key`, each saying what to do.
+   */
+  resolve(id: string | undefined, facts: () => RouteFacts): Promise<ReadyModel>;
+  /** Those of known vendors that could be asked right now. */
+  ready(): Promise<readonly TurnModel[]>;
   select(id: string): Promise<void>;
   setCredential(name: CredentialName, value: string | undefined): void;
 }
@@ -85,6 +99,10 @@ export interface HostDeps {
   /** Answers that may be given again, and what the settings say about who gives them. Absent where none are kept. */
   readonly answers?: { readonly cache: AnswerCache; readonly servers: () => Json };
   readonly ask: (request: PermissionRequest, signal: AbortSignal) => Promise<ApprovalChoice>;
+  /** Asks the user at a limit; absent where nobody can be asked, and then a limit ends the turn. */
+  readonly budget?: PauseDeps;
+  /** Milliseconds that a turn may work before it asks; 0 or absent for no limit. */
+  readonly maxTurnMs?: () => number;
   readonly onUpdate: (sessionId: SessionId, update: SessionUpdate) => void;
   /** Told what waits for the user's review in a session, whenever that changes. Absent where nobody reviews. */
   readonly onReview?: (sessionId: SessionId, files: readonly PendingFile[]) => void;
@@ -116,9 +134,11 @@ export class AgentHost {
   readonly #live: LiveSessions;
   readonly #closing = new AbortController();
   readonly #fileOrder = createQueues();
+  readonly #pauses: Pauses | undefined;
 
   constructor(deps: HostDeps) {
     this.#deps = deps;
+    this.#pauses = deps.budget && new Pauses(deps.budget);
     this.#live = new LiveSessions({ ...deps, fileOrder: this.#fileOrder });
     deps.store.keepBlobs?.(() => this.#live.neededBlobs());
   }
@@ -198,6 +218,11 @@ export class AgentHost {
     const live = await this.#live.known(id);
     live?.turn?.controller.abort();
     await live?.turn?.done;
+  }
+
+  /** Turns that wait at a limit look at it again: that one was raised, or, when none is given, any may have changed. */
+  limitsChanged(raised?: Pick<LimitReached, "period" | "unit"> & { readonly sessionId?: SessionId }): void {
+    this.#pauses?.limitsChanged((question) => !raised || isSameLimit(question, raised, raised.sessionId));
   }
 
   /** Composes the prompt of a task and starts it in the given session, or in a new one. */
@@ -329,7 +354,10 @@ export class AgentHost {
 
   async #runTurn(live: LiveSession, turnId: TurnId, params: TurnParams, signal: AbortSignal): Promise<TurnEnd> {
     const { session } = live;
-    const { answers } = this.#deps;
+    const { answers, maxTurnMs, ask, clock, models } = this.#deps;
+    const watch = new Stopwatch(clock);
+    const pauses = this.#pauses;
+    const limitMs = maxTurnMs?.() ?? 0;
     let begun = false;
     try {
       const model = await this.#begin(session, turnId, params);
@@ -342,14 +370,18 @@ export class AgentHost {
           tools: live.registry.specs(),
           createScheduler: createToolCalls({
             ...this.#deps,
+            ask: (request, inner) => watch.without(() => ask(request, inner)),
             session,
             turnId,
             registry: live.registry,
             memory: live.memory,
             fileOrder: this.#fileOrder,
           }),
-          clock: this.#deps.clock,
+          clock,
           maxSteps: this.#deps.maxSteps(),
+          ...(limitMs > 0 ? { time: { limitMs, usedMs: () => watch.ms } } : {}),
+          ...(pauses ? { pauses: { pause: (...args) => watch.without(() => pauses.pause(...args)) } } : {}),
+          readyModels: () => models.ready(),
         },
         answers && { ...this.#deps, ...answers, kindOf: (tool) => live.registry.get(tool)?.kind },
         params,
@@ -367,14 +399,14 @@ export class AgentHost {
     }
   }
 
-  async #begin(session: Session, turnId: TurnId, params: PromptParams): Promise<ReadyModel> {
+  async #begin(session: Session, turnId: TurnId, params: TurnParams): Promise<ReadyModel> {
     const { models, clock, workspace } = this.#deps;
     const followUp = !isUnbegun(session.state);
     // A conversation that went back to its beginning is about something else now.
     const isUnbegunAgain = !followUp && session.state.turns.length > 0;
     if (session.state.turns.length > 0) await this.#assertHere(session);
     const [model, instructions] = await Promise.all([
-      models.resolve(params.model),
+      models.resolve(params.model, () => routeFacts(session.state, params)),
       session.state.system === undefined ? this.#instructions() : undefined,
     ]);
     const system = session.state.system ?? systemPrompt(instructions);
@@ -393,6 +425,7 @@ export class AgentHost {
         recorded: model.spec.api === "recorded",
         hostPid: this.#deps.pid,
       },
+      ...(model.routed ? [{ type: "model_routed", turnId, ...model.routed, label: model.spec.label } as const] : []),
     );
     return model;
   }

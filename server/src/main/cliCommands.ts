@@ -10,11 +10,21 @@ import { createInterface } from "node:readline/promises";
 import { text as readAll } from "node:stream/consumers";
 import { RequestError } from "../base/errors.ts";
 import { type Environment, processEnvironment, readConfig, type SettingValues, settings } from "../config.ts";
-import type { ApprovalChoice, Json, PermissionRequest, SessionId, StopReason } from "../protocol/types.ts";
+import { amountScale } from "../model/budgetWords.ts";
+import type {
+  ApprovalChoice,
+  BudgetChoice,
+  BudgetQuestion,
+  BudgetUnit,
+  Json,
+  PermissionRequest,
+  SessionId,
+  StopReason,
+} from "../protocol/types.ts";
 import { parseRule } from "../tools/permission.ts";
 import { createOutput, type Output, printSession, printSessions } from "./cliOutput.ts";
 import { ConfigFiles, describeProblem } from "./configFiles.ts";
-import { costTable, summariseCost } from "./cost.ts";
+import { costTable, limitLines, summariseCost } from "./cost.ts";
 import { createLocalHost, type LocalHost } from "./local.ts";
 
 /** What every command takes. */
@@ -137,7 +147,8 @@ export async function cost(options: CommandOptions): Promise<number> {
     const summary = await summariseCost(local, 2);
     const lines =
       summary.rows.length > 0 ? costTable(summary.rows) : ["Nothing was spent in this month or the one before."];
-    process.stdout.write(options.json ? `${JSON.stringify(summary)}\n` : `${lines.join("\n")}\n`);
+    const all = [...lines, ...limitLines(summary.limits)];
+    process.stdout.write(options.json ? `${JSON.stringify(summary)}\n` : `${all.join("\n")}\n`);
     return 0;
   } finally {
     await local.close();
@@ -161,6 +172,7 @@ async function open(options: CommandOptions, output?: Output, allow: readonly st
     extraRules: rules,
     trusted: () => true,
     ask: (request, signal) => (output ? askInTerminal(request, output, signal) : Promise.resolve("deny")),
+    ...(output && canAsk() ? { askBudget: (question, signal) => askAtLimit(question, output, signal) } : {}),
     onUpdate: (sessionId, update) => output?.update(sessionId, update),
   });
 }
@@ -207,7 +219,7 @@ const answers: { readonly [key: string]: ApprovalChoice } = {
 };
 
 async function askInTerminal(request: PermissionRequest, output: Output, signal: AbortSignal): Promise<ApprovalChoice> {
-  if (!process.stdin.isTTY || !process.stderr.isTTY) {
+  if (!canAsk()) {
     output.note(
       `Denied, because there is no terminal to ask in: ${request.title}. Use --yes or --allow "${request.rule}".`,
     );
@@ -220,6 +232,46 @@ async function askInTerminal(request: PermissionRequest, output: Output, signal:
       const answer = await prompt.question("Allow? [y]es, for this [s]ession, [a]lways, [n]o: ", { signal });
       const choice = answers[answer.trim().toLowerCase().slice(0, 1)];
       if (choice) return choice;
+    }
+  } finally {
+    prompt.close();
+  }
+}
+
+/** Whether there is a person at this terminal. */
+function canAsk(): boolean {
+  return process.stdin.isTTY && process.stderr.isTTY;
+}
+
+/** What a number is of when it is typed at a limit. */
+const amountNames: { readonly [unit in BudgetUnit]: string } = {
+  nano: "US dollars",
+  tokens: "tokens",
+  requests: "requests",
+  steps: "steps",
+  ms: "minutes",
+};
+
+async function askAtLimit(question: BudgetQuestion, output: Output, signal: AbortSignal): Promise<BudgetChoice> {
+  const { message, reached, proposed, proposedLabel, cheaper } = question;
+  const prompt = createInterface({ input: process.stdin, output: process.stderr });
+  const choices = [
+    `[r]aise it to ${proposedLabel}`,
+    `raise it to another number of ${amountNames[reached.unit]}`,
+    ...(cheaper ? [`go on with the [c]heaper ${cheaper.label}`] : []),
+    "[s]top",
+  ];
+  try {
+    output.note(message);
+    for (;;) {
+      const answer = await prompt.question(`${choices.join(", ")}: `, { signal });
+      const key = answer.trim().toLowerCase().slice(0, 1);
+      const typed = Number(answer.trim().replace(/^\$/, ""));
+      if (answer.trim() !== "" && typed > 0)
+        return { type: "raise", limit: Math.round(typed * amountScale(reached.unit)) };
+      if (key === "r") return { type: "raise", limit: proposed };
+      if (key === "c" && cheaper) return { type: "cheaper" };
+      if (key === "s") return { type: "stop" };
     }
   } finally {
     prompt.close();

@@ -14,16 +14,24 @@ import { log } from "../base/trace.ts";
 import { AnswerCache, type CachePolicy } from "../cache/answerCache.ts";
 import { type Config, commandEnvironment, type Environment } from "../config.ts";
 import { AgentHost, type HostDeps } from "../host.ts";
-import { type Limits, type Period, periods, withBudget } from "../model/budget.ts";
+import { withBudget } from "../model/budget.ts";
 import type { Embedder } from "../model/embedder.ts";
 import { createOpenAIEmbedder } from "../model/openaiEmbeddings.ts";
-import { fromUsd } from "../model/price.ts";
 import type { ListModelsResult } from "../protocol/methods.ts";
-import type { ApprovalChoice, PendingFile, PermissionRequest, SessionId, SessionUpdate } from "../protocol/types.ts";
+import type {
+  ApprovalChoice,
+  BudgetChoice,
+  BudgetQuestion,
+  PendingFile,
+  PermissionRequest,
+  SessionId,
+  SessionUpdate,
+} from "../protocol/types.ts";
 import { createCacheFiles } from "../storage/cacheFiles.ts";
 import { createFormerCellStore } from "../storage/formerCells.ts";
 import { createJournalStore } from "../storage/journal.ts";
 import { createRuleStore } from "../storage/ruleStore.ts";
+import { Speeds } from "../storage/speeds.ts";
 import { Spending } from "../storage/spending.ts";
 import { createBuiltinTools } from "../tools/builtin/builtinTools.ts";
 import { type PermissionRule, type PermissionWord, parseRule } from "../tools/permission.ts";
@@ -32,6 +40,7 @@ import { createDiskWorkspace } from "../workspace/disk.ts";
 import { createEditorWorkspace, type EditorPort } from "../workspace/editor.ts";
 import { createNotebookWorkspace } from "../workspace/notebook.ts";
 import { createOpenNotebooks, type NotebookPort } from "../workspace/openNotebooks.ts";
+import { LocalLimits, readLimits } from "./limits.ts";
 import { createLocalModels, type LocalModels } from "./models.ts";
 
 /** What a local host is made of. */
@@ -42,6 +51,8 @@ export interface LocalHostOptions {
   readonly root: string;
   readonly trusted: () => boolean;
   readonly ask: (request: PermissionRequest, signal: AbortSignal) => Promise<ApprovalChoice>;
+  /** Asks the user at a limit; absent where nobody can be asked. */
+  readonly askBudget?: (question: BudgetQuestion, signal: AbortSignal) => Promise<BudgetChoice>;
   readonly onUpdate: (sessionId: SessionId, update: SessionUpdate) => void;
   readonly onReview?: (sessionId: SessionId, files: readonly PendingFile[]) => void;
   readonly onModelsChanged?: (list: ListModelsResult) => void;
@@ -63,6 +74,7 @@ export interface LocalHost {
   readonly host: AgentHost;
   readonly models: LocalModels;
   readonly spending: Spending;
+  readonly limits: LocalLimits;
   /** Applies changed settings at once. */
   configure(config: Config): void;
   close(): Promise<void>;
@@ -91,9 +103,13 @@ export async function createLocalHost(options: LocalHostOptions): Promise<LocalH
     dayOf: localDay,
     createId,
   });
+  const limits = new LocalLimits(spending, () => readLimits(config));
+  const speeds = new Speeds({ path: join(config.home, "speeds.json"), now: systemClock.now });
   const models = createLocalModels({
     config,
     budget: withBudget({ ledger: spending, limits: () => readLimits(config) }),
+    speeds,
+    moneyLeft: (sessionId) => limits.moneyLeft(sessionId),
     onProblem,
     ...(options.onModelsChanged ? { onDidChange: options.onModelsChanged } : {}),
   });
@@ -125,6 +141,10 @@ export async function createLocalHost(options: LocalHostOptions): Promise<LocalH
     },
     answers: createAnswers(() => config),
     ask: options.ask,
+    ...(options.askBudget
+      ? { budget: { ask: options.askBudget, raise: (whose, raise) => limits.raise(whose, raise) } }
+      : {}),
+    maxTurnMs: () => Math.round(config.settings["budget.turn.minutes"] * 60_000),
     onUpdate: options.onUpdate,
     ...(options.onReview ? { onReview: options.onReview } : {}),
     trusted: options.trusted,
@@ -142,8 +162,10 @@ export async function createLocalHost(options: LocalHostOptions): Promise<LocalH
     host,
     models,
     spending,
+    limits,
     configure: (changed) => {
       const { "permissions.rules": rulesBefore, "cache.type": cacheBefore } = config.settings;
+      const limitsBefore = readLimits(config);
       config = changed;
       if (changed.settings["cache.type"] !== cacheBefore) tellMissingEmbedder(changed, onProblem);
       // Read again only when they have changed: what is wrong in them is told each time.
@@ -151,8 +173,12 @@ export async function createLocalHost(options: LocalHostOptions): Promise<LocalH
         settingRules = readRules(changed, onProblem);
       }
       models.configure(changed);
+      if (!isDeepStrictEqual(limitsBefore, readLimits(changed))) host.limitsChanged();
     },
-    close: () => host.close(),
+    close: async () => {
+      await host.close();
+      await speeds.flush();
+    },
   };
 }
 
@@ -166,20 +192,6 @@ export function localDay(at: number): string {
   const day = new Date(at);
   const two = (value: number) => String(value).padStart(2, "0");
   return `${day.getFullYear()}-${two(day.getMonth() + 1)}-${two(day.getDate())}`;
-}
-
-/** The limits that are set; 0 is none. */
-function readLimits({ settings }: Config): Limits {
-  const limitsOf = (period: Period) => {
-    const usd = settings[`budget.${period}.usd`];
-    const tokens = settings[`budget.${period}.tokens`];
-    const requests = settings[`budget.${period}.requests`];
-    return [
-      period,
-      { ...(usd ? { nano: fromUsd(usd) } : {}), ...(tokens ? { tokens } : {}), ...(requests ? { requests } : {}) },
-    ] as const;
-  };
-  return Object.fromEntries(periods.map(limitsOf));
 }
 
 function isAlive(pid: number): boolean {

@@ -15,6 +15,8 @@ import {
   type InitializeResult,
   MessageType,
   ProposedFeatures,
+  type RequestParam,
+  type RequestType,
   ResponseError,
   ShowMessageNotification,
   TextDocumentSyncKind,
@@ -25,7 +27,7 @@ import { messageOf, RequestError, ToolError } from "../base/errors.ts";
 import { log, onLog } from "../base/trace.ts";
 import { keyVariables, processEnvironment, readConfig } from "../config.ts";
 import * as methods from "../protocol/methods.ts";
-import type { ApprovalChoice, Json, PermissionRequest } from "../protocol/types.ts";
+import type { Json } from "../protocol/types.ts";
 import { codeActionKinds, codeActionsFor } from "./codeActions.ts";
 import { ConfigEditor } from "./configEditor.ts";
 import { createConfigFile } from "./configFiles.ts";
@@ -109,7 +111,8 @@ async function createHost(root: string | undefined): Promise<LocalHost> {
     environment,
     root,
     trusted: () => options.trusted,
-    ask,
+    ask: async (request, signal) => (await ask(methods.requestPermission, request, signal)).choice,
+    askBudget: async (question, signal) => (await ask(methods.requestBudget, question, signal)).choice,
     onUpdate: coalescer.push,
     onProblem: (problem) => show(MessageType.Warning, problem),
     onReview: (sessionId, files) => {
@@ -134,14 +137,18 @@ function sent(sending: Promise<void>): void {
   sending.catch(() => undefined);
 }
 
-async function ask(request: PermissionRequest, signal: AbortSignal): Promise<ApprovalChoice> {
+/** Asks the user by way of the client. */
+async function ask<P, R>(
+  type: RequestType<P, R, void>,
+  params: NoInfer<RequestParam<P>>,
+  signal: AbortSignal,
+): Promise<R> {
   const source = new CancellationTokenSource();
   const onAbort = () => source.cancel();
   signal.addEventListener("abort", onAbort, { once: true });
   try {
     signal.throwIfAborted();
-    const { choice } = await connection.sendRequest(methods.requestPermission, request, source.token);
-    return choice;
+    return await connection.sendRequest(type, params, source.token);
   } catch (error) {
     signal.throwIfAborted();
     throw error;
@@ -214,7 +221,14 @@ connection.onRequest(methods.selectModel, (params, token) =>
   }),
 );
 connection.onRequest(methods.costSummary, (params, token) =>
-  serve(token, (running) => summariseCost(running, params.months)),
+  serve(token, (running) => summariseCost(running, params.months, params.sessionId)),
+);
+connection.onRequest(methods.raiseLimit, (params, token) =>
+  serve(token, async ({ host, limits }) => {
+    await limits.raiseAtOnce(params);
+    host.limitsChanged(params);
+    return {};
+  }),
 );
 connection.onRequest(methods.setCredential, (params, token) =>
   serve(token, async ({ models }) => {

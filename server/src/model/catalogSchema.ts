@@ -28,6 +28,7 @@ const spec = z.strictObject({
       cliff: z.strictObject({ aboveTokens: tokens, inputTimes: dollars, outputTimes: dollars }).exactOptional(),
     })
     .exactOptional(),
+  quality: z.int().min(1).max(5).exactOptional(),
   baseUrl: z.url({ protocol: /^https?$/ }).exactOptional(),
   local: z.boolean().exactOptional(),
 });

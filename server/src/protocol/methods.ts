@@ -9,9 +9,13 @@ import { NotificationType, RequestType } from "vscode-jsonrpc";
 import type {
   ApprovalChoice,
   BlobId,
+  BudgetChoice,
+  BudgetPeriod,
+  BudgetQuestion,
   CredentialName,
   Failure,
   Json,
+  LimitStanding,
   ModelChoice,
   PendingFile,
   PermissionRequest,
@@ -245,6 +249,8 @@ export const setCredential = new RequestType<SetCredentialParams, ListModelsResu
 export interface CostSummaryParams {
   /** This month and how many before it, from 1. */
   readonly months: number;
+  /** The session whose limits are told too. */
+  readonly sessionId?: SessionId;
 }
 /** Result of `cost/summary`. */
 export interface CostSummaryResult {
@@ -254,9 +260,23 @@ export interface CostSummaryResult {
   readonly rows: readonly SpendingRow[];
   /** Titles of the sessions that still are. */
   readonly titles: { readonly [sessionId: string]: string };
+  /** The limits that are set: of the session that was named, of today, of this month. */
+  readonly limits: readonly LimitStanding[];
 }
 /** Tells what was spent, from the ledger that all windows and terminals of the user write to. */
 export const costSummary = new RequestType<CostSummaryParams, CostSummaryResult, void>("cost/summary");
+
+/** Parameters of `budget/raise`. */
+export interface RaiseLimitParams {
+  readonly period: Exclude<BudgetPeriod, "turn">;
+  readonly unit: LimitStanding["unit"];
+  /** The new limit, higher than the one that holds. */
+  readonly limit: number;
+  /** Where the period is a session: which. */
+  readonly sessionId?: SessionId;
+}
+/** Raises a limit for the rest of its period, in every window and terminal; the user's settings stay as they are. */
+export const raiseLimit = new RequestType<RaiseLimitParams, Record<string, never>, void>("budget/raise");
 
 /** Parameters of `config/open`. */
 export interface OpenConfigParams {
@@ -291,6 +311,13 @@ export interface PermissionResult {
 export const requestPermission = new RequestType<PermissionRequest, PermissionResult, void>(
   "session/request_permission",
 );
+
+/** Result of `session/request_budget`. */
+export interface BudgetResult {
+  readonly choice: BudgetChoice;
+}
+/** Asks the user what to do at a limit; the host cancels the request when the turn ends or the limit changes first. */
+export const requestBudget = new RequestType<BudgetQuestion, BudgetResult, void>("session/request_budget");
 
 /** Parameters of `session/reveal`. */
 export interface RevealParams {

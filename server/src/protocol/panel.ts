@@ -6,10 +6,12 @@
  */
 import type {
   ApprovalChoice,
+  BudgetChoice,
   CallId,
   CredentialName,
   Failure,
   FileChange,
+  LimitStanding,
   ModelChoice,
   PromptPart,
   RestoreId,
@@ -81,6 +83,8 @@ export type ToPanel =
       /** Today, in the user's time zone: `2026-11-21`. */
       readonly today?: string;
       readonly titles?: { readonly [sessionId: string]: string };
+      /** The limits that are set, and what is used of each. */
+      readonly limits?: readonly LimitStanding[];
     }
   | { readonly type: "references"; readonly chips: readonly ReferenceChip[] }
   /** What is pending in all sessions; the page shows those of its own. */
@@ -120,6 +124,15 @@ export type FromPanel =
       readonly callId: CallId;
       readonly choice: ApprovalChoice;
     }
+  /** What the user wants at a limit that a turn waits at. */
+  | {
+      readonly type: "answer_budget";
+      readonly sessionId: SessionId;
+      readonly turnId: TurnId;
+      readonly choice: BudgetChoice;
+    }
+  /** Raise a limit for the rest of its period. */
+  | { readonly type: "raise_limit"; readonly standing: LimitStanding; readonly limit: number }
   | { readonly type: "undo"; readonly turnId: TurnId }
   /** Go back to right before a turn. */
   | { readonly type: "restore"; readonly turnId: TurnId; readonly files: boolean; readonly conversation: boolean }

@@ -111,6 +111,8 @@ export interface ModelSpec {
   readonly thinking: "none" | "adaptive" | "effort";
   /** US dollars per million tokens; absent for local models. */
   readonly price?: ModelPrice;
+  /** How much it can be trusted with: 1 (small) to 5 (the vendor's best). Our ranking; absent where we have none. */
+  readonly quality?: number;
   /** Base URL where it differs from the vendor's own. */
   readonly baseUrl?: string;
   /** True when it runs on this machine and needs no key. */
@@ -130,7 +132,10 @@ export interface ModelPrice {
 /** How dear a model is beside another; `unknown` where one of them has no price. */
 export type PriceClass = "free" | "cheaper" | "similar" | "dearer" | "unknown";
 
-/** A model as the picker offers it. */
+/** How a model is chosen where the user has named none: by the task, by cost, or by speed. */
+export type RouteStrategy = "adaptive" | "cost" | "latency";
+
+/** A model as the picker offers it. The id `auto` leaves the choice to rules. */
 export interface ModelChoice {
   readonly id: string;
   readonly label: string;
@@ -173,6 +178,56 @@ export interface SpendingRow {
   readonly unpriced: number;
   /** Requests that ended before the vendor said what they used: the most that they can have cost is counted. */
   readonly estimated: number;
+}
+
+/** The periods that a limit can be set for. */
+export type BudgetPeriod = "turn" | "session" | "day" | "month";
+
+/** What a limit is on: model requests, tokens of prompts and answers, billionths of a US dollar; of a turn also steps and ms. */
+export type BudgetUnit = "requests" | "tokens" | "nano" | "steps" | "ms";
+
+/** A limit that would be passed by going on. All amounts are in its unit. */
+export interface LimitReached {
+  readonly period: BudgetPeriod;
+  readonly unit: BudgetUnit;
+  readonly limit: number;
+  /** Spent, and set aside for requests that are under way. */
+  readonly spent: number;
+  /** What the next request or step needs at least. */
+  readonly needed: number;
+}
+
+/** A question to the user: the turn waits at a limit. There is one at a time in a turn. */
+export interface BudgetQuestion {
+  readonly sessionId: SessionId;
+  readonly turnId: TurnId;
+  readonly reached: LimitReached;
+  /** What was reached, in a sentence. */
+  readonly message: string;
+  /** The limit to raise it to, as proposed; any that is higher than before may be chosen. */
+  readonly proposed: number;
+  /** That limit in words: `$2.00`, `150 steps`. */
+  readonly proposedLabel: string;
+  /** A cheaper model that what is left is enough for, where there is one. */
+  readonly cheaper?: { readonly model: string; readonly label: string };
+}
+
+/** What the user answers at a limit. `limit` replaces the one that was reached, for its period and until that ends. */
+export type BudgetChoice =
+  | { readonly type: "raise"; readonly limit: number }
+  | { readonly type: "cheaper" }
+  | { readonly type: "stop" };
+
+/** A limit that is set, and how much of it is used. */
+export interface LimitStanding {
+  readonly period: BudgetPeriod;
+  readonly unit: "requests" | "tokens" | "nano";
+  /** As set. */
+  readonly configured: number;
+  /** As it holds now, where it was raised. */
+  readonly limit: number;
+  /** Spent, and set aside for requests that are under way. */
+  readonly spent: number;
 }
 
 /** Why a turn ended: ACP's five, and `budget` and `error`. */
@@ -297,9 +352,37 @@ export type SessionEventBody =
       readonly reason: string;
     }
   | {
+      /** The model of the turn was chosen by rules, because the user left the choice to them. Stored with `turn_started`. */
+      readonly type: "model_routed";
+      readonly turnId: TurnId;
+      readonly model: string;
+      /** What the picker shows for it. */
+      readonly label: string;
+      readonly strategy: RouteStrategy;
+      /** The name of the rule that decided. */
+      readonly rule: string;
+      /** Why, as a phrase: `a short question about one file`. */
+      readonly reason: string;
+    }
+  /** The turn waits at a limit until the user has answered; nothing of the step has been sent. */
+  | {
+      readonly type: "budget_reached";
+      readonly turnId: TurnId;
+      readonly step: number;
+      readonly question: BudgetQuestion;
+    }
+  | {
+      readonly type: "budget_resolved";
+      readonly turnId: TurnId;
+      /** `again`: the limit was changed elsewhere meanwhile, so it is looked at again. */
+      readonly choice: BudgetChoice | { readonly type: "again" | "cancelled" };
+      readonly by: "user" | "host";
+    }
+  | {
       /**
        * The model of the turn failed for good, and the next one of the user's fallbacks goes on from the last finished
-       * step. What the failed step had said is dropped unless it holds a call. Later turns begin with the chosen model.
+       * step; or the user chose a cheaper one at a limit. What the step had said is dropped unless it holds a call. Later
+       * turns begin with the chosen model.
        */
       readonly type: "model_changed";
       readonly turnId: TurnId;
@@ -309,7 +392,7 @@ export type SessionEventBody =
       readonly to: string;
       /** What the picker shows for `to`. */
       readonly label: string;
-      /** What the failed model said, in a sentence. */
+      /** What the failed model said, or which limit was reached, in a sentence. */
       readonly reason: string;
       readonly price: PriceClass;
     }

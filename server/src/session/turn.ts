@@ -1,8 +1,8 @@
 /**
  * The agent loop: build a request, stream the answer, run its calls, repeat. It knows no tool, vendor or feature by name.
  *
- * Not here: retries before the first event (`model/retry.ts`), which model is next (`fallback.ts`), permission and order of
- * calls (`tools/scheduler.ts`).
+ * Not here: retries before the first event (`model/retry.ts`), which model is next (`fallback.ts`), waiting at a limit
+ * (`turnLimits.ts`), permission and order of calls (`tools/scheduler.ts`).
  * Easily got wrong: calls run while the answer still streams, so a stream that dies is closed at its last complete block
  * and never asked again once it holds a call.
  */
@@ -10,11 +10,12 @@ import type { Clock } from "../base/async.ts";
 import { isAbort, messageOf, ProviderError } from "../base/errors.ts";
 import { log } from "../base/trace.ts";
 import { BudgetError } from "../model/budget.ts";
-import type { ModelEvent, ModelStop } from "../model/provider.ts";
-import type { Failure, StopReason, ToolCallPart, ToolSpec, TurnId, Usage } from "../protocol/types.ts";
+import type { ModelEvent, ModelRequest, ModelStop } from "../model/provider.ts";
+import type { Failure, ModelSpec, StopReason, ToolCallPart, ToolSpec, TurnId, Usage } from "../protocol/types.ts";
 import { buildRequest } from "./context.ts";
 import { type FallbackDeps, Fallbacks, type TurnModel } from "./fallback.ts";
 import type { Session } from "./session.ts";
+import { type TurnLimitDeps, TurnLimits } from "./turnLimits.ts";
 
 /** Runs the calls of one step. */
 export interface StepScheduler {
@@ -25,13 +26,12 @@ export interface StepScheduler {
 }
 
 /** What a turn needs. */
-export interface TurnDeps extends FallbackDeps {
+export interface TurnDeps extends FallbackDeps, TurnLimitDeps {
   readonly session: Session;
   /** In a stable order. */
   readonly tools: readonly ToolSpec[];
   readonly createScheduler: (signal: AbortSignal) => StepScheduler;
   readonly clock: Clock;
-  readonly maxSteps: number;
 }
 
 /** How a turn ended. */
@@ -50,18 +50,21 @@ const maxCuts = 3;
  */
 export async function runTurn(deps: TurnDeps, turnId: TurnId, signal: AbortSignal): Promise<TurnEnd> {
   const fallbacks = new Fallbacks(deps);
+  const limits = new TurnLimits(deps, turnId, fallbacks);
   let cuts = 0;
-  for (let step = 1; step <= deps.maxSteps; step++) {
+  for (let step = 1; ; step++) {
     if (signal.aborted) return { stopReason: "cancelled" };
+    const over = await limits.beforeStep(step, signal);
+    if (over) return over;
     await deps.session.append({ type: "step_started", turnId, step });
-    const { model } = fallbacks;
-    let answer = await runStep(deps, model, turnId, step, signal);
+    const ask = () => runWithinLimits(deps, { fallbacks, limits }, turnId, step, signal);
+    let answer = await ask();
     if (answer.error && canAskAgain(answer)) {
       const reason = messageOf(answer.error);
       await deps.session.append({ type: "step_restarted", turnId, step, reason });
-      answer = await runStep(deps, model, turnId, step, signal);
+      answer = await ask();
     }
-    await deps.session.append(stepFinished(model, turnId, step, answer));
+    await deps.session.append(stepFinished(fallbacks.model, turnId, step, answer));
     if (signal.aborted) return { stopReason: "cancelled", ...unfinishedOf(answer) };
     if (answer.error) {
       cuts += 1;
@@ -83,13 +86,6 @@ export async function runTurn(deps: TurnDeps, turnId: TurnId, signal: AbortSigna
     const end = endOf(answer);
     if (end) return end;
   }
-  return {
-    stopReason: "max_turn_requests",
-    failure: {
-      code: "max_turn_requests",
-      message: `The turn used all of its ${deps.maxSteps} steps. Send “continue” to go on, or raise hermes.turn.maxSteps.`,
-    },
-  };
 }
 
 /** What came of one request and its calls. */
@@ -108,6 +104,21 @@ interface Answer {
 }
 
 const noUsage: Usage = { inputTokens: 0, cacheReadTokens: 0, cacheWriteTokens: 0, outputTokens: 0, thinkingTokens: 0 };
+
+/** A step that a limit refuses is asked again for as long as the user says so. */
+async function runWithinLimits(
+  deps: TurnDeps,
+  { fallbacks, limits }: { readonly fallbacks: Fallbacks; readonly limits: TurnLimits },
+  turnId: TurnId,
+  step: number,
+  signal: AbortSignal,
+): Promise<Answer> {
+  const requestFor = (spec: ModelSpec) => requestOf(deps, spec, turnId);
+  for (;;) {
+    const answer = await runStep(deps, fallbacks.model, turnId, step, signal);
+    if (!(await limits.mayAskAgain(answer.error, step, requestFor, signal))) return answer;
+  }
+}
 
 async function runStep(
   deps: TurnDeps,
@@ -132,8 +143,7 @@ async function runStep(
   };
   let storeFailed = false;
   try {
-    const account = { sessionId: deps.session.id, turnId, purpose: "turn" } as const;
-    const request = buildRequest(deps.session.state, model.spec, deps.tools, account);
+    const request = requestOf(deps, model.spec, turnId);
     for await (const event of model.provider.stream(request, signal)) {
       if (event.type !== "retry" && answer.events++ === 0) answer.firstEventMs = deps.clock.now() - startedAt;
       await receive({ deps, model, turnId, step, answer, scheduler }, event).catch((error: unknown) => {
@@ -148,6 +158,11 @@ async function runStep(
   await scheduler.drain();
   if (storeFailed) throw answer.error;
   return answer;
+}
+
+function requestOf({ session, tools }: TurnDeps, spec: ModelSpec, turnId: TurnId): ModelRequest {
+  const account = { sessionId: session.id, turnId, purpose: "turn" } as const;
+  return buildRequest(session.state, spec, tools, account);
 }
 
 interface OpenAnswer {
