@@ -119,9 +119,13 @@ export function withBudget<H extends Held>({ ledger, limits }: BudgetDeps<H>): P
   async function reserve(request: ModelRequest, promptTokens: number, signal: AbortSignal): Promise<Reserved<H>> {
     for (;;) {
       // One after another: what one tries for must not be in the way of the next.
-      const outcome = await reserving.run(() => tryReserve(request, promptTokens));
+      const { outcome, flying } = await reserving.run(async () => {
+        // Before the sums are read: what lands meanwhile must not be missed.
+        const flying = [...flights];
+        return { outcome: await tryReserve(request, promptTokens), flying };
+      });
       if ("flight" in outcome) return outcome;
-      const others = inTheWay([...flights], request.account, outcome);
+      const others = inTheWay(flying, request.account, outcome);
       if (others.length === 0) throw new BudgetError(describeReached(outcome), outcome);
       // Most of what is set aside is not spent in the end: a refusal now would be too early.
       await abortable(Promise.race(others.map(({ landed }) => landed.promise)), signal);

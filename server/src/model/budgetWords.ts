@@ -30,8 +30,9 @@ export function amountScale(unit: BudgetUnit): number {
 /** An amount for people: `$0.50`, `6000 tokens`, `10 minutes`. */
 export function amountInWords(unit: BudgetUnit, value: number): string {
   if (unit === "nano") return `$${(value / 1e9).toFixed(value < 1e8 ? 4 : 2)}`;
-  if (unit === "ms") return `${Math.round(value / 6_000) / 10} minutes`;
-  return `${value} ${unit}`;
+  const count = unit === "ms" ? Math.round(value / 6_000) / 10 : value;
+  const name = unit === "ms" ? "minutes" : unit;
+  return `${count} ${count === 1 ? name.slice(0, -1) : name}`;
 }
 
 /** The next higher limit to propose: half as much again, or what the next request needs, as a round number. */

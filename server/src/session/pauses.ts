@@ -88,11 +88,12 @@ export class Pauses {
     for (const { question, changed } of this.#waiting) if (concerned(question)) changed.abort();
   }
 
-  async #raise({ sessionId, turnId, reached }: BudgetQuestion, limit: number): Promise<void> {
-    const { period, unit } = reached;
+  async #raise(question: BudgetQuestion, limit: number): Promise<void> {
+    const { sessionId, turnId } = question;
+    const { period, unit } = question.reached;
     if (unit === "steps" || unit === "ms") return;
     await this.#deps.raise({ sessionId, turnId }, { period, unit, limit });
-    this.limitsChanged((other) => other.turnId !== turnId && isSameLimit(other, { period, unit }, sessionId));
+    this.limitsChanged((other) => other !== question && isSameLimit(other, { period, unit }, sessionId));
   }
 }
 

@@ -60,14 +60,14 @@ export class TurnLimits {
     const { maxSteps, time } = this.#deps;
     while (step > this.#maxSteps) {
       const reached = { period: "turn", unit: "steps", limit: this.#maxSteps, spent: step - 1, needed: 1 } as const;
-      const message = `The turn used all of its ${this.#maxSteps} steps.`;
+      const message = `The turn has used its ${amountInWords("steps", this.#maxSteps)}.`;
       const outcome = await this.#ask(step, { reached, message, proposed: this.#maxSteps + maxSteps }, signal);
       if (outcome.type === "raised") this.#maxSteps = outcome.limit;
       else if (outcome.type !== "again") return this.#end(signal, "max_turn_requests", message, "turn.maxSteps");
     }
     for (let used = time?.usedMs() ?? 0; used >= this.#maxMs; used = time?.usedMs() ?? 0) {
       const reached = { period: "turn", unit: "ms", limit: this.#maxMs, spent: used, needed: 0 } as const;
-      const message = `The turn has worked for its ${amountInWords("ms", this.#maxMs)}.`;
+      const message = `The turn has used its ${amountInWords("ms", this.#maxMs)}.`;
       const proposed = this.#maxMs + (time?.limitMs ?? 0);
       const outcome = await this.#ask(step, { reached, message, proposed }, signal);
       if (outcome.type === "raised") this.#maxMs = outcome.limit;
