@@ -2,9 +2,9 @@
 import { describe, expect, test } from "vitest";
 import { findModel } from "../../server/src/model/catalog.ts";
 import { costOf } from "../../server/src/model/price.ts";
-import * as methods from "../../server/src/protocol/methods.ts";
+import type * as methods from "../../server/src/protocol/methods.ts";
 import type { BudgetChoice, BudgetQuestion, SessionEvent, SessionId } from "../../server/src/protocol/types.ts";
-import { type ModelDouble, type Script, startModelDouble } from "../support/modelDouble.ts";
+import type { ModelDouble, Script } from "../support/modelDouble.ts";
 import { startPlay } from "../support/play.ts";
 
 /** What the double has charged: tokens, and nano-dollars by the prices of the catalogue. */
@@ -52,46 +52,44 @@ describe("twenty turns at once, with failures and cut answers", () => {
     { unit: "tokens", cuts: true, settings: { "budget.day.tokens": 100_000 }, limits: [100_000, 200_000] },
     { unit: "nano", cuts: false, settings: { "budget.day.usd": 0.1 }, limits: [0.1e9, 0.2e9] },
     { unit: "nano", cuts: true, settings: { "budget.day.usd": 0.1 }, limits: [0.1e9, 0.2e9] },
-  ] as const)("never go beyond a day's limit on $unit, before and after it was raised (cut: $cuts)", async ({
-    unit,
-    cuts,
-    settings,
-    limits,
-  }) => {
-    const overshoots: string[] = [];
-    const questions: BudgetQuestion[] = [];
-    let limit: number = limits[0];
-    await using play = await startPlay({
-      script: { steps: [] },
-      settings,
-      host: {
-        askBudget: async (question): Promise<BudgetChoice> => {
-          questions.push(question);
-          if (charged(play.double)[unit] > limit) overshoots.push(`${charged(play.double)[unit]} of ${limit}`);
-          if (question.reached.limit >= limits[1]) return { type: "stop" };
-          limit = limits[1];
-          return { type: "raise", limit };
+  ] as const)(
+    "never go beyond a day's limit on $unit, before and after it was raised (cut: $cuts)",
+    async ({ unit, cuts, settings, limits }) => {
+      const overshoots: string[] = [];
+      const questions: BudgetQuestion[] = [];
+      let limit: number = limits[0];
+      await using play = await startPlay({
+        script: { steps: [] },
+        settings,
+        host: {
+          askBudget: async (question): Promise<BudgetChoice> => {
+            questions.push(question);
+            if (charged(play.double)[unit] > limit) overshoots.push(`${charged(play.double)[unit]} of ${limit}`);
+            if (question.reached.limit >= limits[1]) return { type: "stop" };
+            limit = limits[1];
+            return { type: "raise", limit };
+          },
         },
-      },
-    });
-    play.double.setScript(scripts(20, 9, cuts));
-    const ends = await Promise.all(Array.from({ length: 20 }, (_, number) => play.prompt(`Task ${number}. Look.`)));
-    expect(overshoots).toEqual([]);
-    const books = charged(play.double);
-    expect(books[unit]).toBeLessThanOrEqual(limits[1]);
-    // A request that was cut counts at its most; without those, much of what the raise allowed was really used.
-    if (!cuts) expect(books[unit]).toBeGreaterThan(0.8 * limits[1]);
-    expect(questions.length).toBeGreaterThan(1);
-    const reasons = new Set(ends.map(({ stopReason }) => stopReason));
-    expect(reasons).toContain("budget");
-    expect([...reasons].filter((reason) => reason !== "budget" && reason !== "end_turn")).toEqual([]);
-    const journal = play.events();
-    const count = (type: SessionEvent["type"]) => journal.filter((event) => event.type === type).length;
-    expect(count("budget_resolved")).toBe(count("budget_reached"));
-    // Nothing ran twice, whatever was refused or cut.
-    const calls = journal.flatMap((event) => (event.type === "tool_result" ? [event.callId] : []));
-    expect(new Set(calls).size).toBe(calls.length);
-  });
+      });
+      play.double.setScript(scripts(20, 9, cuts));
+      const ends = await Promise.all(Array.from({ length: 20 }, (_, number) => play.prompt(`Task ${number}. Look.`)));
+      expect(overshoots).toEqual([]);
+      const books = charged(play.double);
+      expect(books[unit]).toBeLessThanOrEqual(limits[1]);
+      // A request that was cut counts at its most; without those, much of what the raise allowed was really used.
+      if (!cuts) expect(books[unit]).toBeGreaterThan(0.8 * limits[1]);
+      expect(questions.length).toBeGreaterThan(1);
+      const reasons = new Set(ends.map(({ stopReason }) => stopReason));
+      expect(reasons).toContain("budget");
+      expect([...reasons].filter((reason) => reason !== "budget" && reason !== "end_turn")).toEqual([]);
+      const journal = play.events();
+      const count = (type: SessionEvent["type"]) => journal.filter((event) => event.type === type).length;
+      expect(count("budget_resolved")).toBe(count("budget_reached"));
+      // Nothing ran twice, whatever was refused or cut.
+      const calls = journal.flatMap((event) => (event.type === "tool_result" ? [event.callId] : []));
+      expect(new Set(calls).size).toBe(calls.length);
+    },
+  );
 
   test("without a limit in the way, none of them is asked", async () => {
     const questions: BudgetQuestion[] = [];

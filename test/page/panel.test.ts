@@ -53,6 +53,7 @@ const answer = (text: string) => session(...begun, say.block(1, 0, { type: "text
 const button = ({ page }: PanelPage, name: string | RegExp) => page.getByRole("button", { name });
 const box = ({ page }: PanelPage) => page.getByRole("textbox", { name: /Enter sends/ });
 
+const reached = { period: "day", unit: "nano", limit: 1e9, spent: 9e8, needed: 2e8 } as const;
 const row = { model: "anthropic/claude-sonnet-5-5", sessionId, unpriced: 0, estimated: 0 };
 /** A month with a day of before, and a model whose price nobody knows. */
 const spent: ToPanel = {
@@ -94,6 +95,15 @@ const spent: ToPanel = {
       outputTokens: 20_000,
       nano: 1_250_000_000,
     },
+  ],
+};
+
+/** The same with two limits, one of them raised. */
+const limited: ToPanel = {
+  ...spent,
+  limits: [
+    { period: "day", unit: "nano", configured: 1e9, limit: 2e9, spent: 1.9e9 },
+    { period: "month", unit: "requests", configured: 1000, limit: 1000, spent: 25 },
   ],
 };
 
@@ -177,6 +187,49 @@ describe("a running turn", () => {
       await panel.page.keyboard.press("Enter");
       await panel.page.keyboard.press("Enter");
       expect(await panel.posted()).toEqual([{ type: "answer", sessionId, callId: "c1", choice: "allow_session" }]);
+    }));
+
+  test("waits at a limit; it is told, the focus stays, and the first answer counts", () =>
+    withPanel([session(...begun)], async (panel) => {
+      await box(panel).focus();
+      await panel.send({ type: "updates", sessionId, updates: say.numbered([say.atLimit()], 3) });
+      const said = panel.page.locator("[aria-live=assertive]");
+      expect(await said.textContent()).toBe("Hermes waits at a limit: The limit of $1.00 for today would be passed.");
+      await panel.page.keyboard.press("Enter");
+      expect(await panel.posted()).toEqual([]);
+      const card = panel.page.getByRole("group", { name: "Limit: The limit of $1.00 for today would be passed." });
+      expect(await card.getByRole("button").allTextContents()).toEqual([
+        "Raise to $2.00",
+        "Use Claude Haiku 5.5",
+        "Stop",
+        "Set",
+      ]);
+      await tabTo(panel, card.getByRole("button", { name: "Use Claude Haiku 5.5" }), "Shift+Tab");
+      await panel.page.keyboard.press("Enter");
+      await panel.page.keyboard.press("Enter");
+      expect(await panel.posted()).toEqual([{ type: "answer_budget", sessionId, turnId, choice: { type: "cheaper" } }]);
+      const choice = { type: "raise", limit: 2e9 } as const;
+      await panel.send({
+        type: "updates",
+        sessionId,
+        updates: say.numbered([{ type: "budget_resolved", turnId, choice, by: "user" }], 4),
+      });
+      await card.waitFor({ state: "detached" });
+      await panel.page.getByText("You raised it.").waitFor();
+    }));
+
+  test("at a limit, another one is typed in dollars, and none that is not higher", () =>
+    withPanel([session(...begun, say.atLimit({ reached: { ...reached, unit: "nano" } }))], async (panel) => {
+      const field = panel.page.getByRole("textbox", { name: "New limit, US dollars" });
+      await field.fill("0.5");
+      await field.press("Enter");
+      expect(await field.getAttribute("aria-invalid")).toBe("true");
+      expect(await panel.posted()).toEqual([]);
+      await field.fill("3.5");
+      await field.press("Enter");
+      expect(await panel.posted()).toEqual([
+        { type: "answer_budget", sessionId, turnId, choice: { type: "raise", limit: 3.5e9 } },
+      ]);
     }));
 
   test("shows output while it comes, then its outcome", () =>
@@ -530,9 +583,40 @@ describe("the page", () => {
       await panel.page.getByText(/Nothing was spent/).waitFor();
     }));
 
+  test("draws each limit with what is left of it in words, and raises one", () =>
+    withPanel([], async (panel) => {
+      await panel.send(limited);
+      const limits = panel.page.getByRole("region", { name: "Limits" });
+      expect(await limits.getByRole("listitem").allInnerTexts()).toEqual(
+        [
+          "Today, US dollars\n$1.90 of $2.00, $0.10 left (raised from $1.00)\nRaise",
+          "This month, requests\n25 of 1000, 975 left\nRaise",
+        ].map((text) => text.replace("1000", "1.0k")),
+      );
+      expect(await limits.getByRole("img").first().getAttribute("aria-label")).toBe(
+        "Today, US dollars: $1.90 of $2.00, $0.10 left",
+      );
+      await button(panel, "Raise the limit: This month, requests").press("Enter");
+      const field = limits.getByRole("textbox", { name: "New limit, requests" });
+      await field.fill("1000");
+      await limits.getByRole("button", { name: "Set" }).click();
+      expect(await panel.posted()).toEqual([]);
+      await field.fill("1500");
+      await limits.getByRole("button", { name: "Set" }).click();
+      expect(await panel.posted()).toMatchObject([
+        { type: "raise_limit", limit: 1500, standing: { period: "month", unit: "requests", limit: 1000 } },
+      ]);
+      expect(await field.count()).toBe(0);
+    }));
+
   const states: readonly [string, readonly ToPanel[]][] = [
     ["empty", []],
     ["cost", [spent]],
+    ["limits", [limited]],
+    [
+      "at a limit",
+      [session(...begun, say.atLimit({ message: `The limit of ${"$1.00 ".repeat(40)} would be passed.` }))],
+    ],
     ["asking", [session(...begun, say.called(1, 0, "c1", "shell", {}), say.asks("c1", { detail: "x".repeat(400) }))]],
     ["done", [answer(`${"word ".repeat(80)}\n\n\`\`\`ts\n${"x".repeat(300)}\n\`\`\`\n\n${"y".repeat(300)}`)]],
   ];

@@ -7,6 +7,7 @@ import type { ToPanel } from "../../server/src/protocol/panel.ts";
 import type {
   AssistantPart,
   BlobId,
+  BudgetQuestion,
   CallId,
   Json,
   ModelChoice,
@@ -109,6 +110,21 @@ export function asks(id: string, request: Partial<PermissionRequest>): SessionEv
     ...request,
   };
   return { type: "permission_requested", callId: call(id), request: whole };
+}
+
+/** A turn that waits at the limit of a day. */
+export function atLimit(question: Partial<BudgetQuestion> = {}): SessionEventBody {
+  const whole: BudgetQuestion = {
+    sessionId,
+    turnId,
+    reached: { period: "day", unit: "nano", limit: 1e9, spent: 9e8, needed: 2e8 },
+    message: "The limit of $1.00 for today would be passed.",
+    proposed: 2e9,
+    proposedLabel: "$2.00",
+    cheaper: { model: "anthropic/claude-haiku-5-5", label: "Claude Haiku 5.5" },
+    ...question,
+  };
+  return { type: "budget_reached", turnId, step: 1, question: whole };
 }
 
 /** A file that was changed. */

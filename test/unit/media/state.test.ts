@@ -76,6 +76,50 @@ function outline(turn: TurnView): readonly string[] {
 
 const begun = [say.started("Hi"), stepStarted(1)];
 
+describe("a turn at a limit", () => {
+  const resolved = (choice: Extract<SessionEventBody, { type: "budget_resolved" }>["choice"]): SessionEventBody => ({
+    type: "budget_resolved",
+    turnId,
+    choice,
+    by: "user",
+  });
+
+  test("holds its question until that is answered, also for a page that is told everything again", () => {
+    const waits = current(streamed([...begun, say.atLimit()]));
+    expect(waits.limit).toMatchObject({ proposed: 2e9, cheaper: { label: "Claude Haiku 5.5" } });
+    const raised = current(streamed([...begun, say.atLimit(), resolved({ type: "raise", limit: 2e9 })]));
+    expect(raised.limit).toBeUndefined();
+    expect(outline(raised)).toEqual(["(The limit of $1.00 for today would be passed. You raised it.)"]);
+    const cheaper = current(streamed([...begun, say.atLimit(), resolved({ type: "cheaper" })]));
+    expect([cheaper.limit, cheaper.blocks]).toEqual([undefined, []]);
+  });
+
+  test("asks nothing any more once it has ended, as after a host that was killed", () => {
+    const ended = current(streamed([...begun, say.atLimit(), { type: "turn_finished", turnId, stopReason: "error" }]));
+    expect(ended.limit).toBeUndefined();
+  });
+
+  test("a model that rules chose is shown with its reason, until another goes on", () => {
+    const routed: SessionEventBody = {
+      type: "model_routed",
+      turnId,
+      model: "a/m",
+      label: "M",
+      strategy: "adaptive",
+      rule: "speed",
+      reason: "a short question",
+    };
+    expect(current(streamed([say.started("Hi"), routed])).routed).toEqual({
+      label: "M",
+      strategy: "adaptive",
+      reason: "a short question",
+    });
+    const change = { from: "a/m", to: "b/m", label: "B", reason: "It failed.", price: "cheaper" } as const;
+    const changed = streamed([say.started("Hi"), routed, { type: "model_changed", turnId, step: 1, ...change }]);
+    expect(current(changed)).not.toHaveProperty("routed");
+  });
+});
+
 describe("a turn streams", () => {
   const rows: readonly [string, readonly SessionEventBody[], readonly SessionDelta[], readonly string[]][] = [
     ["text grows", begun, [text("Hel"), text("lo")], ["- text: Hello"]],

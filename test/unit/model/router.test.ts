@@ -46,10 +46,30 @@ describe("the rules", () => {
     ["a hard one to the best that is not far dearer", hard, "anthropic/claude-opus-5-5", "quality"],
     ["the cheapest", { ...hard, strategy: "cost" }, "anthropic/claude-haiku-5-5", "cost"],
     ["the fastest", { ...hard, strategy: "latency" }, "anthropic/claude-haiku-5-5", "latency"],
-    ["the model of the conversation stays", { ...hard, previous: "anthropic/claude-haiku-5-5" }, "anthropic/claude-haiku-5-5", "stay"],
-    ["a named model for hard tasks", { ...hard, named: { complex: "anthropic/claude-fable-5-1" } }, "anthropic/claude-fable-5-1", "named"],
-    ["a named model for easy tasks", { named: { simple: "anthropic/claude-opus-5-5" } }, "anthropic/claude-opus-5-5", "named"],
-    ["a named model that is not there is passed over", { named: { simple: "openai/gpt-6-luna" } }, "anthropic/claude-haiku-5-5", "speed"],
+    [
+      "the model of the conversation stays",
+      { ...hard, previous: "anthropic/claude-haiku-5-5" },
+      "anthropic/claude-haiku-5-5",
+      "stay",
+    ],
+    [
+      "a named model for hard tasks",
+      { ...hard, named: { complex: "anthropic/claude-fable-5-1" } },
+      "anthropic/claude-fable-5-1",
+      "named",
+    ],
+    [
+      "a named model for easy tasks",
+      { named: { simple: "anthropic/claude-opus-5-5" } },
+      "anthropic/claude-opus-5-5",
+      "named",
+    ],
+    [
+      "a named model that is not there is passed over",
+      { named: { simple: "openai/gpt-6-luna" } },
+      "anthropic/claude-haiku-5-5",
+      "speed",
+    ],
   ] as const)("%s", (_, changes, model, rule) => {
     expect(route(request(changes), anthropic)).toMatchObject({ model, rule });
   });
@@ -66,14 +86,19 @@ describe("the rules", () => {
     expect(leave({})).toMatchObject({ model: "local/small", rule: "stay" });
     expect(leave({ promptTokens: 9_000 })).toMatchObject({ rule: "speed", reason: /^Small has too small a window; / });
     expect(leave({ images: true })).toMatchObject({ reason: expect.stringMatching(/^Small takes no images; /) });
-    expect(leave({ previous: "openai/gone" })).toMatchObject({ reason: expect.stringMatching(/^openai\/gone is not ready; /) });
+    expect(leave({ previous: "openai/gone" })).toMatchObject({
+      reason: expect.stringMatching(/^openai\/gone is not ready; /),
+    });
   });
 
   test("what was measured counts: a slow or failing model gives way, and comes back when that is long ago", () => {
     const haiku = spec("anthropic/claude-haiku-5-5");
     const luna = spec("openai/gpt-6-luna");
     const choose = (measured: ModelSpeed) =>
-      route(request(), [{ spec: haiku, speed: measured }, { spec: luna, speed: speed({ firstTokenMs: 1_500 }) }]).model;
+      route(request(), [
+        { spec: haiku, speed: measured },
+        { spec: luna, speed: speed({ firstTokenMs: 1_500 }) },
+      ]).model;
     expect(choose(speed({}))).toBe(haiku.id);
     expect(choose(speed({ tokensPerSecond: 30 }))).toBe(luna.id);
     expect(choose(speed({ failureRate: 0.5 }))).toBe(luna.id);
@@ -90,7 +115,10 @@ describe("the rules", () => {
   });
 
   test("when nothing fits, the largest window is tried", () => {
-    const [small, large] = [modelSpec({ id: "a/s", contextTokens: 8_000 }), modelSpec({ id: "a/l", contextTokens: 9_000 })];
+    const [small, large] = [
+      modelSpec({ id: "a/s", contextTokens: 8_000 }),
+      modelSpec({ id: "a/l", contextTokens: 9_000 }),
+    ];
     const decided = route(request({ promptTokens: 50_000 }), [{ spec: small }, { spec: large }]);
     expect(decided).toMatchObject({ model: "a/l", rule: "last", reason: expect.stringContaining("largest window") });
   });
@@ -114,19 +142,23 @@ test("for any request: the choice is a candidate, the same each time, with a rea
     maxMs: fc.option(fc.nat(60_000), { nil: undefined }),
   });
   const candidates = fc
-    .subarray([...catalog, modelSpec({ id: "local/a", images: false, contextTokens: 30_000, local: true })], { minLength: 1 })
+    .subarray([...catalog, modelSpec({ id: "local/a", images: false, contextTokens: 30_000, local: true })], {
+      minLength: 1,
+    })
     .chain((specs) =>
       fc.tuple(
         ...specs.map((one) =>
-          fc.option(
-            fc.record({
-              firstTokenMs: fc.nat(20_000),
-              tokensPerSecond: fc.nat(300),
-              failureRate: fc.double({ min: 0, max: 1, noNaN: true }),
-              at: fc.integer({ min: now - 1e9, max: now }),
-            }),
-            { nil: undefined },
-          ).map((measured): Candidate => ({ spec: one, ...(measured ? { speed: measured } : {}) })),
+          fc
+            .option(
+              fc.record({
+                firstTokenMs: fc.nat(20_000),
+                tokensPerSecond: fc.nat(300),
+                failureRate: fc.double({ min: 0, max: 1, noNaN: true }),
+                at: fc.integer({ min: now - 1e9, max: now }),
+              }),
+              { nil: undefined },
+            )
+            .map((measured): Candidate => ({ spec: one, ...(measured ? { speed: measured } : {}) })),
         ),
       ),
     );

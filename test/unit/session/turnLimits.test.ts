@@ -26,11 +26,12 @@ import {
 import { modelSpec } from "../model/support.ts";
 
 const price = { input: 10, output: 50, cacheWrite: 12.5, cacheRead: 1 };
+const cheapPrice = { input: 0.1, output: 0.5, cacheWrite: 0.1, cacheRead: 0.1 };
 const dear = modelSpec({ id: "test/dear", label: "Dear", price, quality: 4 });
 const cheap = modelSpec({
   id: "test/cheap",
   label: "Cheap",
-  price: { input: 0.1, output: 0.5, cacheWrite: 0.1, cacheRead: 0.1 },
+  price: cheapPrice,
   quality: 2,
 });
 const money: LimitReached = { period: "day", unit: "nano", limit: 1e9, spent: 9e8, needed: 2e8 };
@@ -115,15 +116,24 @@ describe("a step that the budget refuses", () => {
       ...["step_started", "assistant_block", "tool_result", "step_finished"],
       ...["step_started", "budget_reached", "budget_resolved", "assistant_block", "step_finished"],
     ]);
-    expect(questions).toMatchObject([
-      { sessionId: "s1", turnId: "t1", reached: money, message: /^The limit of/, proposed: 2e9, proposedLabel: "$2.00" },
-    ].map((question) => ({ ...question, message: expect.stringMatching(question.message) })));
+    expect(questions).toMatchObject(
+      [
+        {
+          sessionId: "s1",
+          turnId: "t1",
+          reached: money,
+          message: /^The limit of/,
+          proposed: 2e9,
+          proposedLabel: "$2.00",
+        },
+      ].map((question) => ({ ...question, message: expect.stringMatching(question.message) })),
+    );
     expect(raises).toEqual([{ period: "day", unit: "nano", limit: 2e9 }]);
     expect(requests[2]).toEqual(requests[1]);
   });
 
   test("goes on with a cheaper model from the same step, which the events say and the cost follows", async () => {
-    const other = modelSpec({ id: "test/small", contextTokens: 10, price: cheap.price, quality: 5 });
+    const other = modelSpec({ id: "test/small", contextTokens: 10, price: cheapPrice, quality: 5 });
     const unpriced = modelSpec({ id: "test/unpriced" });
     const { end, events, questions, requests } = await play([step("a"), refusal, step("b"), answer], {
       answers: [{ type: "cheaper" }],
@@ -206,7 +216,10 @@ describe("a limit that is raised for one", () => {
         }),
       raise: async () => undefined,
     });
-    const refused = (reached: LimitReached): ScriptedStep => ({ events: [], throws: new BudgetError("Full.", reached) });
+    const refused = (reached: LimitReached): ScriptedStep => ({
+      events: [],
+      throws: new BudgetError("Full.", reached),
+    });
     const plays = [
       play([refused(first), answer], { pauses, session: sessions[0] }),
       play([refused(second), answer], { pauses, session: sessions[1] }),
@@ -251,12 +264,19 @@ describe("the steps of a turn", () => {
   test("are asked for when they are used up, and go on from there for as many as the user says", async () => {
     const { end, questions, raises, requests } = await play([step("a"), step("b"), step("c"), answer], {
       maxSteps: 2,
-      answers: [{ type: "raise", limit: 3 }, { type: "raise", limit: 5 }],
+      answers: [
+        { type: "raise", limit: 3 },
+        { type: "raise", limit: 5 },
+      ],
     });
     expect(end).toEqual({ stopReason: "end_turn" });
     expect(requests).toHaveLength(4);
     expect(questions).toMatchObject([
-      { reached: { period: "turn", unit: "steps", limit: 2, spent: 2, needed: 1 }, proposed: 4, proposedLabel: "4 steps" },
+      {
+        reached: { period: "turn", unit: "steps", limit: 2, spent: 2, needed: 1 },
+        proposed: 4,
+        proposedLabel: "4 steps",
+      },
       { reached: { limit: 3, spent: 3 }, proposed: 5 },
     ]);
     expect(raises).toEqual([]);
@@ -288,7 +308,11 @@ describe("the time of a turn", () => {
     });
     expect(end).toEqual({ stopReason: "end_turn" });
     expect(questions).toMatchObject([
-      { reached: { period: "turn", unit: "ms", limit: 60_000, spent: 80_000 }, proposed: 120_000, proposedLabel: "2 minutes" },
+      {
+        reached: { period: "turn", unit: "ms", limit: 60_000, spent: 80_000 },
+        proposed: 120_000,
+        proposedLabel: "2 minutes",
+      },
     ]);
     expect(questions[0]?.message).toBe("The turn has used its 1 minute.");
   });

@@ -20,11 +20,21 @@ const sample = { model: "a/m", failed: false, firstTokenMs: 1_000, tokensPerSeco
 test("the first sample counts in full, later ones a fifth; a failure says nothing of speed", async () => {
   const speeds = open();
   speeds.add(sample);
-  expect((await speeds.all()).get("a/m")).toEqual({ firstTokenMs: 1_000, tokensPerSecond: 100, failureRate: 0, at: now });
+  expect((await speeds.all()).get("a/m")).toEqual({
+    firstTokenMs: 1_000,
+    tokensPerSecond: 100,
+    failureRate: 0,
+    at: now,
+  });
   now += 1;
   speeds.add({ model: "a/m", failed: false, firstTokenMs: 2_000 });
   speeds.add({ model: "a/m", failed: true });
-  expect((await speeds.all()).get("a/m")).toEqual({ firstTokenMs: 1_200, tokensPerSecond: 100, failureRate: 0.2, at: now });
+  expect((await speeds.all()).get("a/m")).toEqual({
+    firstTokenMs: 1_200,
+    tokensPerSecond: 100,
+    failureRate: 0.2,
+    at: now,
+  });
 });
 
 test("two hosts add to one file, and a third reads what both have measured", async () => {
