@@ -17,7 +17,7 @@ const periodWords: { readonly [period in BudgetPeriod]: string } = {
 export function describeReached({ period, unit, limit, spent, needed }: LimitReached): string {
   const words = (value: number) => amountInWords(unit, value);
   return (
-    `The limit of ${words(limit)} for ${periodWords[period]} would be passed: ${words(spent)} are spent or set aside, ` +
+    `The limit of ${words(limit)} for ${periodWords[period]} would be passed: ${words(spent)} spent or set aside, ` +
     `and the next request may need ${words(needed)}.`
   );
 }

@@ -263,7 +263,7 @@ test("the answer is made shorter before a request is refused, and the refusal ha
   expect(asked[1]).toBeLessThan(3_000);
   await expect(drainOrThrow(provider)).rejects.toMatchObject({
     message: expect.stringMatching(
-      /^The limit of 6000 tokens for this turn would be passed: 6200 tokens are spent or set aside/,
+      /^The limit of 6000 tokens for this turn would be passed: 6200 tokens spent or set aside/,
     ),
     reached: { period: "turn", unit: "tokens", limit: 6_000, spent: 6_200 },
   });
