@@ -75,6 +75,21 @@ describe("hermes run", () => {
     expect((await ask("--fresh")).stdout).toBe("Another.\n");
   });
 
+  test("ends at a limit where there is nobody to ask, says what rules have chosen, and what is left of each limit", async () => {
+    const look = { say: "I look.", calls: [{ name: "list", input: {} }] };
+    const env = await begin({ steps: [look, { say: "Done." }] });
+    const settings = ["budget.turn.requests=1", "budget.day.requests=9"].flatMap((one) => ["--setting", one]);
+    const { code, stderr } = await runHermes(["run", "What is here?", "--model", "auto", ...settings], {
+      cwd: cwd(),
+      env,
+    });
+    expect(code).toBe(6);
+    expect(stderr).toContain("Claude Haiku 5.5: a short question or a small change (adaptive)");
+    expect(stderr).toContain("The limit of 1 request for this turn would be passed");
+    const cost = await runHermes(["cost", ...settings], { cwd: cwd(), env });
+    expect(cost.stdout).toContain("limit per day: 1 request of 9 requests, 8 requests left");
+  });
+
   test("takes the task from standard input and prints the answer alone on standard output", async () => {
     const env = await begin({ steps: [{ say: "The answer." }] });
     const { code, stdout, stderr } = await runHermes(["run"], { cwd: cwd(), env, input: "What is it?\n" });

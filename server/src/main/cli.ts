@@ -12,7 +12,7 @@ const usage = `hermes: a coding agent that edits real files
 
   hermes run "task"       run one task in this folder and exit
       --cwd DIR           another folder
-      --model ID          for example anthropic/claude-sonnet-5-5 or ollama/qwen3
+      --model ID          for example anthropic/claude-sonnet-5-5 or ollama/qwen3; auto chooses by the task
       --yes               approve everything
       --allow RULE        approve what the rule matches: edit(src/**), shell(npm test); repeatable
       --fresh             ask the model although the answer may be kept from before

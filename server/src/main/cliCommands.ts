@@ -10,18 +10,17 @@ import { createInterface } from "node:readline/promises";
 import { text as readAll } from "node:stream/consumers";
 import { RequestError } from "../base/errors.ts";
 import { type Environment, processEnvironment, readConfig, type SettingValues, settings } from "../config.ts";
-import { amountScale } from "../model/budgetWords.ts";
 import type {
   ApprovalChoice,
   BudgetChoice,
   BudgetQuestion,
-  BudgetUnit,
   Json,
   PermissionRequest,
   SessionId,
   StopReason,
 } from "../protocol/types.ts";
 import { parseRule } from "../tools/permission.ts";
+import { budgetPrompt, readBudgetAnswer } from "./cliBudget.ts";
 import { createOutput, type Output, printSession, printSessions } from "./cliOutput.ts";
 import { ConfigFiles, describeProblem } from "./configFiles.ts";
 import { costTable, limitLines, summariseCost } from "./cost.ts";
@@ -243,35 +242,13 @@ function canAsk(): boolean {
   return process.stdin.isTTY && process.stderr.isTTY;
 }
 
-/** What a number is of when it is typed at a limit. */
-const amountNames: { readonly [unit in BudgetUnit]: string } = {
-  nano: "US dollars",
-  tokens: "tokens",
-  requests: "requests",
-  steps: "steps",
-  ms: "minutes",
-};
-
 async function askAtLimit(question: BudgetQuestion, output: Output, signal: AbortSignal): Promise<BudgetChoice> {
-  const { message, reached, proposed, proposedLabel, cheaper } = question;
   const prompt = createInterface({ input: process.stdin, output: process.stderr });
-  const choices = [
-    `[r]aise it to ${proposedLabel}`,
-    `raise it to another number of ${amountNames[reached.unit]}`,
-    ...(cheaper ? [`go on with the [c]heaper ${cheaper.label}`] : []),
-    "[s]top",
-  ];
   try {
-    output.note(message);
+    output.note(question.message);
     for (;;) {
-      const answer = await prompt.question(`${choices.join(", ")}: `, { signal });
-      const key = answer.trim().toLowerCase().slice(0, 1);
-      const typed = Number(answer.trim().replace(/^\$/, ""));
-      if (answer.trim() !== "" && typed > 0)
-        return { type: "raise", limit: Math.round(typed * amountScale(reached.unit)) };
-      if (key === "r") return { type: "raise", limit: proposed };
-      if (key === "c" && cheaper) return { type: "cheaper" };
-      if (key === "s") return { type: "stop" };
+      const choice = readBudgetAnswer(await prompt.question(budgetPrompt(question), { signal }), question);
+      if (choice) return choice;
     }
   } finally {
     prompt.close();
