@@ -105,6 +105,8 @@ export interface HostDeps {
 /** A prompt, and the task that composed it, where one did. */
 interface TurnParams extends PromptParams {
   readonly task?: TaskName;
+  /** When it arrived. */
+  readonly receivedAt: number;
 }
 
 /** Of more changed files than this, it is not asked which of them matter. */
@@ -161,7 +163,11 @@ export class AgentHost {
   }
 
   /** Runs one turn to its end. Aborting `signal` cancels it, and the result says so. */
-  async prompt(params: TurnParams, signal: AbortSignal): Promise<PromptResult> {
+  prompt(params: PromptParams, signal: AbortSignal): Promise<PromptResult> {
+    return this.#receive({ ...params, receivedAt: this.#deps.clock.now() }, signal);
+  }
+
+  async #receive(params: TurnParams, signal: AbortSignal): Promise<PromptResult> {
     if (params.prompt.every(isBlank)) throw new RequestError("empty_prompt", "The prompt is empty. Write what to do.");
     const live = await this.#live.open(params.sessionId);
     try {
@@ -213,9 +219,10 @@ export class AgentHost {
         "Reviewing your changes runs git, and nothing is run in a workspace that you have not trusted. Trust it first.",
       );
     }
+    const receivedAt = this.#deps.clock.now();
     const prompt = await composeTask(task, this.#deps.workspace, signal);
     const sessionId = task.sessionId ?? (await this.newSession({})).sessionId;
-    return { sessionId, done: this.prompt({ sessionId, prompt, origin, task: task.task }, signal) };
+    return { sessionId, done: this.#receive({ sessionId, prompt, origin, task: task.task, receivedAt }, signal) };
   }
 
   /** Gives the files that a turn changed their text from before it, merged with what was changed since. */
@@ -367,7 +374,7 @@ export class AgentHost {
     }
   }
 
-  async #begin(session: Session, turnId: TurnId, params: PromptParams): Promise<ReadyModel> {
+  async #begin(session: Session, turnId: TurnId, params: TurnParams): Promise<ReadyModel> {
     const { models, clock, workspace } = this.#deps;
     const followUp = !isUnbegun(session.state);
     // A conversation that went back to its beginning is about something else now.
@@ -392,6 +399,7 @@ export class AgentHost {
         model: model.spec.id,
         recorded: model.spec.api === "recorded",
         hostPid: this.#deps.pid,
+        preparedMs: Math.max(0, clock.now() - params.receivedAt),
       },
     );
     return model;

@@ -8,7 +8,7 @@
 import { randomUUID } from "node:crypto";
 import { join } from "node:path";
 import { isDeepStrictEqual } from "node:util";
-import { systemClock } from "../base/async.ts";
+import { type Clock, systemClock } from "../base/async.ts";
 import { errorCode, messageOf } from "../base/errors.ts";
 import { log } from "../base/trace.ts";
 import { AnswerCache, type CachePolicy } from "../cache/answerCache.ts";
@@ -37,6 +37,8 @@ import { createLocalModels, type LocalModels } from "./models.ts";
 /** What a local host is made of. */
 export interface LocalHostOptions {
   readonly config: Config;
+  /** The machine's own when absent. */
+  readonly clock?: Clock;
   readonly environment: Environment;
   /** Absolute path of the workspace folder. */
   readonly root: string;
@@ -70,7 +72,7 @@ export interface LocalHost {
 
 /** Builds a host. Rejects when its folder in the user's home cannot be used. */
 export async function createLocalHost(options: LocalHostOptions): Promise<LocalHost> {
-  const { root, environment } = options;
+  const { root, environment, clock = systemClock } = options;
   let { config } = options;
   const onProblem = (problem: string) => {
     log("warn", problem);
@@ -87,12 +89,13 @@ export async function createLocalHost(options: LocalHostOptions): Promise<LocalH
   ];
   const spending = new Spending({
     folder: join(config.home, "spending"),
-    now: systemClock.now,
+    now: clock.now,
     dayOf: localDay,
     createId,
   });
   const models = createLocalModels({
     config,
+    clock,
     budget: withBudget({ ledger: spending, limits: () => readLimits(config) }),
     onProblem,
     ...(options.onModelsChanged ? { onDidChange: options.onModelsChanged } : {}),
@@ -110,20 +113,20 @@ export async function createLocalHost(options: LocalHostOptions): Promise<LocalH
   const host = new AgentHost({
     store: createJournalStore({
       dir: config.home,
-      clock: systemClock,
+      clock,
       blobQuota: () => config.settings["checkpoints.diskSpace"] * 1024 * 1024,
     }),
     workspace: createNotebookWorkspace(options.notebooks ? createOpenNotebooks(files, options.notebooks) : files, {
       formerCells: createFormerCellStore(join(config.home, "notebooks")),
       search: disk,
     }),
-    createRegistry: () => createRegistry(createBuiltinTools({ clock: systemClock })),
+    createRegistry: () => createRegistry(createBuiltinTools({ clock })),
     models,
     permissions: {
       rules,
       add: (rule) => ruleStore.add(rule),
     },
-    answers: createAnswers(() => config),
+    answers: createAnswers(() => config, clock),
     ask: options.ask,
     onUpdate: options.onUpdate,
     ...(options.onReview ? { onReview: options.onReview } : {}),
@@ -132,7 +135,7 @@ export async function createLocalHost(options: LocalHostOptions): Promise<LocalH
     concurrency: () =>
       config.settings["execution.parallel.enabled"] ? config.settings["execution.parallel.maxConcurrentTools"] : 1,
     diagnosticsWaitMs: () => config.settings["edits.diagnosticsWaitMs"],
-    clock: systemClock,
+    clock,
     createId,
     platform: process.platform,
     pid: process.pid,
@@ -197,7 +200,7 @@ const maxAnswerBytes = 32 * 1024 * 1024;
 const maxAnswerAgeMs = 30 * 24 * 60 * 60 * 1000;
 
 /** The cache of answers, as the settings are at each request. */
-function createAnswers(config: () => Config): Required<HostDeps>["answers"] {
+function createAnswers(config: () => Config, clock: Clock): Required<HostDeps>["answers"] {
   const policy = (): CachePolicy => {
     const { settings } = config();
     return {
@@ -210,10 +213,10 @@ function createAnswers(config: () => Config): Required<HostDeps>["answers"] {
   };
   const limits = () => ({ entries: policy().maxEntries, bytes: maxAnswerBytes, ageMs: maxAnswerAgeMs });
   const cache = new AnswerCache({
-    files: createCacheFiles(join(config().home, "answers"), limits, systemClock.now),
+    files: createCacheFiles(join(config().home, "answers"), limits, clock.now),
     policy,
     embedder: () => embedderOf(config()),
-    now: systemClock.now,
+    now: clock.now,
   });
   return { cache, servers: () => [{ ...config().baseUrls }, config().settings["openai.api"]] };
 }

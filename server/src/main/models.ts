@@ -6,7 +6,7 @@
  */
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { systemClock } from "../base/async.ts";
+import type { Clock } from "../base/async.ts";
 import { errorCode, messageOf, RequestError } from "../base/errors.ts";
 import { log } from "../base/trace.ts";
 import { type Config, keyVariables } from "../config.ts";
@@ -41,6 +41,7 @@ export const recordedModel: ModelSpec = {
 /** What the models of this machine depend on. */
 export interface LocalModelsOptions {
   readonly config: Config;
+  readonly clock: Clock;
   readonly onDidChange?: (list: ListModelsResult) => void;
   /** Writes down what requests spend, and holds them to the limits. */
   readonly budget: ProviderDecorator;
@@ -61,6 +62,7 @@ export function createLocalModels(options: LocalModelsOptions): LocalModels {
 class MachineModels implements LocalModels {
   readonly #onDidChange: ((list: ListModelsResult) => void) | undefined;
   readonly #budget: ProviderDecorator;
+  readonly #clock: Clock;
   #config: Config;
   #credentials: Config["credentials"];
   #selected: string | undefined;
@@ -73,8 +75,9 @@ class MachineModels implements LocalModels {
   readonly #breakers = new Map<string, Breaker>();
   readonly #onProblem: (problem: string) => void;
 
-  constructor({ config, onDidChange, budget, onProblem }: LocalModelsOptions) {
+  constructor({ config, clock, onDidChange, budget, onProblem }: LocalModelsOptions) {
     this.#budget = budget;
+    this.#clock = clock;
     this.#onProblem = onProblem ?? ((problem) => log("warn", problem));
     this.#config = config;
     this.#credentials = config.credentials;
@@ -158,7 +161,7 @@ class MachineModels implements LocalModels {
   #turnModel(spec: ModelSpec, isLast: boolean): TurnModel {
     const { "model.retrySeconds": seconds } = this.#config.settings;
     const retry = withRetry({
-      clock: systemClock,
+      clock: this.#clock,
       random: Math.random,
       maxAttempts: 4,
       maxTotalMs: seconds * 1000,
@@ -253,14 +256,14 @@ class MachineModels implements LocalModels {
 
   #limiter(name: string): Limiter {
     const concurrency = this.#config.settings["model.concurrency"];
-    const limiter = this.#limiters.get(name) ?? new Limiter({ clock: systemClock, concurrency });
+    const limiter = this.#limiters.get(name) ?? new Limiter({ clock: this.#clock, concurrency });
     limiter.concurrency = concurrency;
     this.#limiters.set(name, limiter);
     return limiter;
   }
 
   #breaker(baseUrl: string): Breaker {
-    const breaker = this.#breakers.get(baseUrl) ?? new Breaker({ clock: systemClock });
+    const breaker = this.#breakers.get(baseUrl) ?? new Breaker({ clock: this.#clock });
     this.#breakers.set(baseUrl, breaker);
     return breaker;
   }
@@ -295,7 +298,7 @@ class MachineModels implements LocalModels {
       case "openai-chat":
         return createOpenAIChatProvider(openaiOptions);
       case "recorded":
-        return loadedLater(loadRecorded);
+        return loadedLater(() => loadRecorded(this.#clock));
     }
   }
 
@@ -355,13 +358,13 @@ async function readRecording(): Promise<string> {
 }
 
 /** Loaded on demand: a session with a key needs neither the recording nor its checks. */
-async function loadRecorded(): Promise<Provider> {
+async function loadRecorded(clock: Clock): Promise<Provider> {
   const [{ createRecordedProvider }, { parseRecording }, text] = await Promise.all([
     import("../model/recorded.ts"),
     import("../model/recording.ts"),
     readRecording(),
   ]);
-  return createRecordedProvider(parseRecording(text), { clock: systemClock, speed: 1 });
+  return createRecordedProvider(parseRecording(text), { clock, speed: 1 });
 }
 
 function loadedLater(load: () => Promise<Provider>): Provider {

@@ -8,7 +8,7 @@
  */
 import type { Clock } from "../base/async.ts";
 import { isAbort, messageOf, ProviderError } from "../base/errors.ts";
-import { log } from "../base/trace.ts";
+import { log, PhaseRecorder } from "../base/trace.ts";
 import { BudgetError } from "../model/budget.ts";
 import type { ModelEvent, ModelStop } from "../model/provider.ts";
 import type { Failure, StopReason, ToolCallPart, ToolSpec, TurnId, Usage } from "../protocol/types.ts";
@@ -53,15 +53,18 @@ export async function runTurn(deps: TurnDeps, turnId: TurnId, signal: AbortSigna
   let cuts = 0;
   for (let step = 1; step <= deps.maxSteps; step++) {
     if (signal.aborted) return { stopReason: "cancelled" };
+    const phases = new PhaseRecorder(deps.clock.now);
+    phases.enter("build");
     await deps.session.append({ type: "step_started", turnId, step });
     const { model } = fallbacks;
-    let answer = await runStep(deps, model, turnId, step, signal);
+    let answer = await runStep(deps, model, turnId, step, phases, signal);
     if (answer.error && canAskAgain(answer)) {
       const reason = messageOf(answer.error);
+      phases.enter("build");
       await deps.session.append({ type: "step_restarted", turnId, step, reason });
-      answer = await runStep(deps, model, turnId, step, signal);
+      answer = await runStep(deps, model, turnId, step, phases, signal);
     }
-    await deps.session.append(stepFinished(model, turnId, step, answer));
+    await deps.session.append({ ...stepFinished(model, turnId, step, answer), phases: phases.phases });
     if (signal.aborted) return { stopReason: "cancelled", ...unfinishedOf(answer) };
     if (answer.error) {
       cuts += 1;
@@ -114,6 +117,7 @@ async function runStep(
   model: TurnModel,
   turnId: TurnId,
   step: number,
+  phases: PhaseRecorder,
   signal: AbortSignal,
 ): Promise<Answer> {
   const startedAt = deps.clock.now();
@@ -134,16 +138,22 @@ async function runStep(
   try {
     const account = { sessionId: deps.session.id, turnId, purpose: "turn" } as const;
     const request = buildRequest(deps.session.state, model.spec, deps.tools, account);
-    for await (const event of model.provider.stream(request, signal)) {
-      if (event.type !== "retry" && answer.events++ === 0) answer.firstEventMs = deps.clock.now() - startedAt;
-      await receive({ deps, model, turnId, step, answer, scheduler }, event).catch((error: unknown) => {
-        storeFailed = true;
-        throw error;
-      });
-    }
+    await phases.run(async () => {
+      for await (const event of model.provider.stream(request, signal)) {
+        if (event.type !== "retry" && answer.events++ === 0) {
+          answer.firstEventMs = deps.clock.now() - startedAt;
+          phases.enter("generation");
+        }
+        await receive({ deps, model, turnId, step, answer, scheduler }, event).catch((error: unknown) => {
+          storeFailed = true;
+          throw error;
+        });
+      }
+    });
   } catch (error) {
     answer.error = error;
   }
+  phases.end();
   answer.totalMs = deps.clock.now() - startedAt;
   await scheduler.drain();
   if (storeFailed) throw answer.error;
@@ -205,6 +215,9 @@ function canAskAgain(answer: Answer): boolean {
 
 function stepFinished(model: TurnModel, turnId: TurnId, step: number, answer: Answer) {
   const cost = model.costOf(answer.usage);
+  const { inputTokens, cacheReadTokens, cacheWriteTokens } = answer.usage;
+  const priceStepTokens = model.spec.price?.cliff?.aboveTokens ?? Number.POSITIVE_INFINITY;
+  const isAbovePriceStep = inputTokens + cacheReadTokens + cacheWriteTokens > priceStepTokens;
   return {
     type: "step_finished",
     turnId,
@@ -213,6 +226,7 @@ function stepFinished(model: TurnModel, turnId: TurnId, step: number, answer: An
     ...(cost === undefined ? {} : { cost }),
     firstEventMs: answer.firstEventMs,
     totalMs: answer.totalMs,
+    ...(isAbovePriceStep ? { priceStepTokens } : {}),
   } as const;
 }
 
