@@ -324,7 +324,7 @@ function dropped(
 
 function withStepCosts(turn: TurnView, event: Extract<SessionEvent, { type: "step_finished" }>): TurnView {
   const { usage, cost } = event;
-  const sum = (name: keyof Usage) => turn.usage[name] + usage[name];
+  const sum = (name: Exclude<keyof Usage, "longCacheWriteTokens">) => turn.usage[name] + usage[name];
   return {
     ...turn,
     usage: {

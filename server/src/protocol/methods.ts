@@ -9,6 +9,7 @@ import { NotificationType, RequestType } from "vscode-jsonrpc";
 import type {
   ApprovalChoice,
   BlobId,
+  CacheForecast,
   CredentialName,
   Failure,
   Json,
@@ -114,6 +115,24 @@ export interface CancelParams {
 }
 /** Ends the running turn of a session; its `session/prompt` resolves with `cancelled`. */
 export const cancelSession = new NotificationType<CancelParams>("session/cancel");
+
+/** Parameters of `session/warmUp`. */
+export interface WarmUpParams {
+  /** Absent before the first prompt of a session. */
+  readonly sessionId?: SessionId;
+  /** `focus`: the user may be about to write. `typing`: they are. */
+  readonly intent: "focus" | "typing";
+}
+/** Result of `session/warmUp`. */
+export interface WarmUpResult {
+  /** `null` when there is no conversation yet, or nothing is known of the model's cache. */
+  readonly forecast: CacheForecast | null;
+}
+/**
+ * Prepares for a prompt: opens the connection to the selected model, and when the user types and the prompt cache has
+ * forgotten the conversation, puts it there again. Answers once that is decided; the work goes on.
+ */
+export const warmUpSession = new RequestType<WarmUpParams, WarmUpResult, void>("session/warmUp");
 
 /** Parameters of `session/undo`. */
 export interface UndoParams {

@@ -115,6 +115,8 @@ export interface ModelSpec {
   readonly baseUrl?: string;
   /** True when it runs on this machine and needs no key. */
   readonly local?: boolean;
+  /** Whether it takes OpenAI's `prompt_cache_options` (gpt-5.6 and later); nobody else's server is sent them. */
+  readonly cacheOptions?: boolean;
 }
 
 /** US dollars per million tokens. */
@@ -149,9 +151,66 @@ export interface Usage {
   readonly inputTokens: number;
   readonly cacheReadTokens: number;
   readonly cacheWriteTokens: number;
+  /** Those of `cacheWriteTokens` that were written for an hour, which costs more. Absent for none. */
+  readonly longCacheWriteTokens?: number;
   /** All generated tokens, thinking included. */
   readonly outputTokens: number;
   readonly thinkingTokens: number;
+}
+
+/**
+ * Why a request reads less from the vendor's prompt cache than the requests before it left there. Planned are: another
+ * model answers; the conversation went back; it was compacted; what was written has expired. Not planned are: the request
+ * differs from the one before it in what was already sent; the vendor did not read what it should have.
+ */
+export type CacheBreakCause =
+  | "model_changed"
+  | "conversation_restored"
+  | "compacted"
+  | "expired"
+  | "request_changed"
+  | "not_read";
+
+/** A break of the prompt cache. */
+export interface CacheBreak {
+  readonly cause: CacheBreakCause;
+  readonly planned: boolean;
+  /** Tokens that would have been read from the cache without it, and were paid anew. */
+  readonly missedTokens: number;
+  /**
+   * The first block that is not as it was sent before: `tools: shell`, `system`, `message 12, block 3 (result of read)`.
+   * Messages and their blocks count from 1, as Hermes sends them. Absent where every block is.
+   */
+  readonly block?: string;
+  /** What the vendor says of it, in its own word: `tools_changed`. */
+  readonly vendorReason?: string;
+}
+
+/** What the vendor's prompt cache did for a request, beside what it should have done. Tokens of the prompt. */
+export interface CacheOutcome {
+  readonly expectedReadTokens: number;
+  readonly readTokens: number;
+  readonly break?: CacheBreak;
+}
+
+/** What a request held, as far as later ones are compared with it. */
+export interface SentRequest {
+  /** Whose prompt cache it went to: wire format, the vendor's id of the model, and what else divides that cache. */
+  readonly to: string;
+  /** How many blocks at its beginning are those of the request before it. */
+  readonly same: number;
+  /** Digests of the blocks after those: tools, system, then messages. */
+  readonly blocks: readonly string[];
+}
+
+/** What the next request of a conversation finds in the vendor's prompt cache, and what it costs to send it anew. */
+export interface CacheForecast {
+  /** Tokens of the conversation so far, its last answer included. */
+  readonly tokens: number;
+  /** When the selected model's cache has forgotten it, in milliseconds since the epoch; 0 when it has nothing of it. */
+  readonly warmUntilAt: number;
+  /** US dollars for sending all of it anew, by the id of the model. Models without a known price are left out. */
+  readonly anewUsd: { readonly [model: string]: number };
 }
 
 /** What one model was used for in one session on one day. */
@@ -395,6 +454,22 @@ export type SessionEventBody =
       readonly phases?: readonly Phase[];
       /** The prompt was longer than this many tokens, above which the whole request has a higher price. */
       readonly priceStepTokens?: number;
+      /** The vendor's name of the response: later requests are compared with it. */
+      readonly responseId?: string;
+      /** Absent where no request was answered. */
+      readonly sent?: SentRequest;
+      /** Absent where nothing is known of a cache. */
+      readonly cache?: CacheOutcome;
+    }
+  | {
+      /** The conversation so far was put into the vendor's prompt cache before a prompt was sent. No turn runs then. */
+      readonly type: "cache_warmed";
+      readonly to: string;
+      readonly usage: Usage;
+      /** US dollars; absent where the catalogue has no price. */
+      readonly cost?: number;
+      /** When the request was sent: from then on the entry lives. */
+      readonly startedAt: number;
     }
   | {
       readonly type: "turn_finished";
