@@ -13,9 +13,10 @@ import type {
   SessionId,
   SessionSummary,
   SessionUpdate,
+  TurnId,
 } from "../server/src/protocol/types.ts";
 import { foldRestores, type RestoreView, undoneBy } from "./restoreState.ts";
-import { emptyTurn, foldTurn, streamTurn, type TurnView } from "./turnState.ts";
+import { emptyTurn, foldTurn, type PaintTimes, streamTurn, type TurnView } from "./turnState.ts";
 
 /** The conversation on screen. */
 export interface SessionView {
@@ -46,6 +47,8 @@ export interface PanelState {
   readonly list: { readonly query: string; readonly sessions: readonly SessionSummary[] | undefined } | undefined;
   /** What was spent, while it is shown. */
   readonly cost: Omit<Extract<ToPanel, { type: "cost" }>, "type"> | undefined;
+  /** The turn that is to be explained, none while there is no such turn yet, and how often that was asked. */
+  readonly why: { readonly turnId: TurnId | undefined; readonly count: number };
   readonly notice: string | undefined;
   readonly failed: { readonly failure: Failure; readonly action?: PanelAction } | undefined;
   /** What has been sent and has not yet begun to run. */
@@ -62,6 +65,8 @@ export type PageAction =
   | { readonly type: "list_opened" }
   | { readonly type: "list_closed" }
   | { readonly type: "cost_closed" }
+  /** A turn's end is on the screen. */
+  | { readonly type: "painted"; readonly turnId: TurnId; readonly paint: PaintTimes }
   | { readonly type: "list_query"; readonly query: string }
   | { readonly type: "dismissed" };
 
@@ -86,6 +91,7 @@ export const initialState: PanelState = {
   follow: false,
   list: undefined,
   cost: undefined,
+  why: { turnId: undefined, count: 0 },
   notice: undefined,
   failed: undefined,
   sending: undefined,
@@ -120,6 +126,15 @@ export function reduce(state: PanelState, message: ToPanel | PageAction): PanelS
     }
     case "cost_closed":
       return { ...state, cost: undefined };
+    case "painted":
+      return withPaint(state, message);
+    case "why":
+      return {
+        ...state,
+        why: { turnId: message.turnId ?? lastEnded(state.session), count: state.why.count + 1 },
+        list: undefined,
+        cost: undefined,
+      };
     case "references":
       return { ...state, chips: message.chips };
     case "pending":
@@ -175,6 +190,17 @@ export function turnsOf({ earlier, current }: SessionView): readonly TurnView[] 
   return current ? [...earlier, current] : earlier;
 }
 
+function lastEnded(session: SessionView): TurnId | undefined {
+  return turnsOf(session).findLast(({ end }) => end)?.turnId;
+}
+
+function withPaint(state: PanelState, { turnId, paint }: Extract<PageAction, { type: "painted" }>): PanelState {
+  const { current } = state.session;
+  return current?.turnId === turnId
+    ? { ...state, session: { ...state.session, current: { ...current, paint } } }
+    : state;
+}
+
 function showSession(state: PanelState, message: Extract<ToPanel, { type: "session" }>): PanelState {
   // A prompt in the empty state makes its session; that one is not another.
   const other = message.sessionId !== state.session.sessionId && state.session.sessionId !== undefined;
@@ -183,6 +209,8 @@ function showSession(state: PanelState, message: Extract<ToPanel, { type: "sessi
   return {
     ...state,
     session,
+    // It may have been asked before the page knew the session.
+    why: state.why.count > 0 ? { ...state.why, turnId: state.why.turnId ?? lastEnded(session) } : state.why,
     list: undefined,
     cost: undefined,
     ...(other ? { failed: undefined, notice: undefined, sending: undefined } : {}),

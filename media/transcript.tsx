@@ -57,6 +57,7 @@ export function Transcript({ state, page }: { readonly state: PanelState; readon
       canUndo={!isRunning(state)}
       isGone={gone.has(turn.turnId)}
       pendingIn={pending.has(turn.turnId) ? state.session.sessionId : undefined}
+      asked={turn.turnId === state.why.turnId ? state.why.count : 0}
       models={state.models}
       root={state.workspace?.root}
       page={page}

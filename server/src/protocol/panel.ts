@@ -82,6 +82,8 @@ export type ToPanel =
       readonly today?: string;
       readonly titles?: { readonly [sessionId: string]: string };
     }
+  /** Explain where the time and the money of a turn went; of the last one that has ended where none is named. */
+  | { readonly type: "why"; readonly turnId?: TurnId }
   | { readonly type: "references"; readonly chips: readonly ReferenceChip[] }
   /** What is pending in all sessions; the page shows those of its own. */
   | { readonly type: "pending"; readonly files: readonly PendingSummary[] }

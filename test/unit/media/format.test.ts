@@ -2,13 +2,14 @@
  * Numbers, times and paths as people read them, as tables.
  */
 import { expect, test } from "vitest";
-import { ago, count, dollars, duration, relativePath, splitPath } from "../../../media/format.ts";
+import { ago, relativePath, splitPath } from "../../../media/format.ts";
 import { changedFiles } from "../../../media/turnState.ts";
 import type { FileChange } from "../../../server/src/protocol/types.ts";
+import { count, dollars, duration, percent } from "../../../server/src/report/numbers.ts";
 import { blob } from "../../support/panelMessages.ts";
 
 test.each([
-  [40, "0.0 s"],
+  [40, "40 ms"],
   [1234, "1.2 s"],
   [59_400, "59 s"],
   [200_000, "3 min 20 s"],
@@ -25,6 +26,12 @@ test.each([
   [0.00123, "$0.0012"],
   [1.5, "$1.50"],
 ])("%d dollars are %s", (value, expected) => expect(dollars(value)).toBe(expected));
+
+test.each([
+  [0, "0 %"],
+  [0.001, "< 1 %"],
+  [0.615, "62 %"],
+])("%d is %s", (share, expected) => expect(percent(share)).toBe(expected));
 
 test.each([
   [30_000, "just now"],
