@@ -413,7 +413,13 @@ function Footer(props: { readonly turn: TurnView; readonly models: readonly Mode
   return (
     <>
       <footer class="footer">
-        <span title={tokens > 0 ? detail : ""}>{parts.join(" · ")}</span>
+        <span title={tokens > 0 ? detail : ""}>
+          {parts.map((part, index) => (
+            <span key={part} class="whole">
+              {index === 0 ? part : ` · ${part}`}
+            </span>
+          ))}
+        </span>
         <button type="button" class="fold" aria-expanded={isOpen} onClick={() => setOpen(!isOpen)}>
           <Icon name={isOpen ? "chevron-down" : "chevron-right"} />
           Where the time went

@@ -16,6 +16,8 @@ import type { TurnView } from "./turnState.ts";
 /** Units of a bar's whole width, and what is drawn at least of it. */
 const width = 1000;
 const leastWidth = 4;
+/** Parts with a smaller share are told together at first. */
+const leastShare = 0.01;
 /** Rows that are drawn at first, and more on request. */
 const shownRows = 60;
 
@@ -40,8 +42,11 @@ export function WaterfallView({ turn, asked }: WaterfallViewProps) {
   }, [asked]);
   return (
     <section class="waterfall" aria-label="Where the time went" tabIndex={-1} ref={top}>
+      <h2>What stands out</h2>
       <Findings findings={findings} onPick={setMarked} />
+      <h2>Parts of the time</h2>
       <Parts waterfall={waterfall} />
+      <h2>Steps and tool calls</h2>
       <Rows turn={turn} waterfall={waterfall} marked={marked} onMark={setMarked} />
       {waterfall.unrecordedSteps > 0 ? (
         <p class="hint">
@@ -72,6 +77,10 @@ function Findings(props: {
 }
 
 function Parts({ waterfall: { parts, totalMs } }: { readonly waterfall: Waterfall }) {
+  const [isWhole, setWhole] = useState(false);
+  const large = parts.filter(({ ms }) => ms >= leastShare * totalMs);
+  const small = parts.length - large.length > 1 && !isWhole ? parts.slice(large.length) : [];
+  const smallMs = small.reduce((sum, { ms }) => sum + ms, 0);
   let at = 0;
   return (
     <>
@@ -92,7 +101,7 @@ function Parts({ waterfall: { parts, totalMs } }: { readonly waterfall: Waterfal
           </tr>
         </thead>
         <tbody>
-          {parts.map(({ cause, ms }) => (
+          {(small.length > 0 ? large : parts).map(({ cause, ms }) => (
             <tr key={cause}>
               <th scope="row">
                 <Swatch cause={cause} />
@@ -102,6 +111,17 @@ function Parts({ waterfall: { parts, totalMs } }: { readonly waterfall: Waterfal
               <td>{percent(ms / totalMs)}</td>
             </tr>
           ))}
+          {small.length > 0 ? (
+            <tr>
+              <th scope="row">
+                <button type="button" class="link" onClick={() => setWhole(true)}>
+                  {`${small.length} smaller parts`}
+                </button>
+              </th>
+              <td>{duration(smallMs)}</td>
+              <td>{percent(smallMs / totalMs)}</td>
+            </tr>
+          ) : null}
         </tbody>
         <tfoot>
           <tr>
