@@ -37,8 +37,6 @@ import { createLocalModels, type LocalModels } from "./models.ts";
 /** What a local host is made of. */
 export interface LocalHostOptions {
   readonly config: Config;
-  /** The machine's own when absent. */
-  readonly clock?: Clock;
   readonly environment: Environment;
   /** Absolute path of the workspace folder. */
   readonly root: string;
@@ -55,6 +53,8 @@ export interface LocalHostOptions {
   readonly editor?: EditorPort;
   /** The editor's open notebooks, where it has any. */
   readonly notebooks?: NotebookPort;
+  /** What time it is for prompts and events; the machine's clock when absent. */
+  readonly clock?: Clock;
   readonly ripgrepPath?: string;
   /** Globs that hide files from the agent, besides ignore files. */
   readonly exclude?: readonly string[];

@@ -20,6 +20,7 @@ import { brokenStream, type Endpoint, fromStreamError } from "./failure.ts";
 import { echoedInput, toToolCall, withoutTrailingThinking } from "./json.ts";
 import { type OpenAIEndpoint, type OpenAIOptions, openClient, toEndpoint, toUsage } from "./openaiClient.ts";
 import type { ModelEvent, ModelMessage, ModelRequest, ModelStop, Provider } from "./provider.ts";
+import { remembered } from "./wireMessages.ts";
 
 /** Makes the provider; nothing is loaded and no connection opened before the first request. */
 export function createOpenAIResponsesProvider(options: OpenAIOptions): Provider {
@@ -56,9 +57,11 @@ export function toResponsesRequest(request: ModelRequest): ResponseCreateParamsS
     ...(model.thinking === "none"
       ? {}
       : { reasoning: { effort: "medium", summary: "auto" }, include: ["reasoning.encrypted_content"] }),
-    input: request.messages.flatMap((message) => toItems(message, model.images)),
+    input: itemsOf(request).flat(),
   };
 }
+
+const itemsOf = remembered(toItems);
 
 function toTool(tool: ToolSpec): FunctionTool {
   return {
