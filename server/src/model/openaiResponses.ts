@@ -56,7 +56,11 @@ export function toResponsesRequest(request: ModelRequest): ResponseCreateParamsS
     ...(model.thinking === "none"
       ? {}
       : { reasoning: { effort: "medium", summary: "auto" }, include: ["reasoning.encrypted_content"] }),
-    input: request.messages.flatMap((message) => toItems(message, model.images)),
+    input: [
+      ...request.messages.flatMap((message) => toItems(message, model.images)),
+      // It takes no instructions, and must be the last.
+      ...(request.compaction ? [{ type: "compaction_trigger" } as const] : []),
+    ],
   };
 }
 
@@ -260,6 +264,7 @@ class Answer {
         return "pause";
       default:
         if (this.#refusal !== "") return "refusal";
+        if (response.output.some((item) => item.type === "compaction" && item.encrypted_content)) return "compacted";
         return this.#calls > 0 ? "tool_calls" : "end_turn";
     }
   }

@@ -18,6 +18,7 @@ import type {
   ToolResult,
   TurnId,
 } from "../protocol/types.ts";
+import { backTo, compacted, endOf, type Mark, type Thread, withoutCompaction } from "./thread.ts";
 
 type EventOf<Type extends SessionEvent["type"]> = Extract<SessionEvent, { readonly type: Type }>;
 
@@ -35,8 +36,10 @@ export interface TurnRecord {
   readonly model: string;
   readonly recorded: boolean;
   readonly prompt: readonly PromptPart[];
-  /** Messages before the turn's prompt. */
-  readonly messagesBefore: number;
+  /** The facts of the moment that follow it. */
+  readonly context: string;
+  /** Where the conversation was before the turn's prompt. */
+  readonly before: Mark;
   readonly changes: readonly FileChange[];
   /** The files in which it is undone, by URI. */
   readonly undone: ReadonlySet<string>;
@@ -55,8 +58,8 @@ export interface RestoreRecord {
   readonly changes: readonly FileChange[];
   /** The files in which it took its turns back, by URI. */
   readonly restored: ReadonlySet<string>;
-  /** The messages that it took out of the conversation. */
-  readonly removed: readonly ModelMessage[];
+  /** The conversation that it took turns out of, while it is not undone. */
+  readonly former: Thread | undefined;
   /** The last turn of the session at that time. */
   readonly lastTurn: TurnId | undefined;
   readonly finished: boolean;
@@ -64,15 +67,13 @@ export interface RestoreRecord {
 }
 
 /** Everything a session knows, derived from its events alone. */
-export interface SessionState {
+export interface SessionState extends Thread {
   /** Position of the last event; 0 before the first. */
   readonly seq: number;
   readonly sessionId: SessionId | undefined;
   readonly cwd: string;
   readonly title: string | undefined;
   readonly system: string | undefined;
-  /** Messages of finished steps. */
-  readonly settled: readonly ModelMessage[];
   readonly open: OpenStep | undefined;
   readonly turns: readonly TurnRecord[];
   readonly restores: readonly RestoreRecord[];
@@ -86,6 +87,7 @@ export const initialState: SessionState = {
   title: undefined,
   system: undefined,
   settled: [],
+  compactions: [],
   open: undefined,
   turns: [],
   restores: [],
@@ -101,10 +103,11 @@ export function reduce(state: SessionState, event: SessionEvent): SessionState {
       return { ...next, title: event.title };
     case "system_set":
       return { ...next, system: event.text };
-    case "turn_started":
+    case "turn_started": {
+      const before = settle(next);
       return {
-        ...settle(next),
-        settled: [...messagesOf(state), { role: "user", parts: [...event.prompt, ...contextParts(event.context)] }],
+        ...before,
+        settled: [...before.settled, { role: "user", parts: partsOf(event) }],
         turns: [
           ...state.turns,
           {
@@ -112,7 +115,8 @@ export function reduce(state: SessionState, event: SessionEvent): SessionState {
             model: event.model,
             recorded: event.recorded,
             prompt: event.prompt,
-            messagesBefore: messagesOf(state).length,
+            context: event.context,
+            before: endOf(before),
             changes: [],
             undone: new Set(),
             gone: false,
@@ -120,6 +124,7 @@ export function reduce(state: SessionState, event: SessionEvent): SessionState {
           },
         ],
       };
+    }
     case "step_started":
       return { ...settle(next), open: { step: event.step, api: undefined, blocks: [], results: new Map() } };
     case "step_restarted":
@@ -151,6 +156,10 @@ export function reduce(state: SessionState, event: SessionEvent): SessionState {
       return withRestore(next, event.restoreId, (one) => ({ ...one, changes: withoutLast(one.changes, event.uri) }));
     case "restore_finished":
       return finishRestore(settle(next), event);
+    case "compacted":
+      return compact(settle(next), event);
+    case "compaction_undone":
+      return { ...next, ...withoutCompaction(settle(next), event.compactionId) };
     default:
       return next;
   }
@@ -216,7 +225,7 @@ function newRestore(
   lastTurn: TurnId | undefined,
 ): RestoreRecord {
   const scope = { target, fileTurns, conversationTurns };
-  const nothing = { changes: [], restored: new Set<string>(), removed: [] };
+  const nothing = { changes: [], restored: new Set<string>(), former: undefined };
   return { restoreId, ...scope, ...nothing, lastTurn, finished: false, undone: false };
 }
 
@@ -246,29 +255,35 @@ function finishRestore(state: SessionState, { restoreId, files }: EventOf<"resto
 function takeBack(state: SessionState, record: RestoreRecord): SessionState {
   const { fileTurns, conversationTurns, restored } = record;
   const first = state.turns.find(({ turnId }) => conversationTurns.includes(turnId));
-  const kept = first ? first.messagesBefore : state.settled.length;
   const turns = state.turns.map((turn) => ({
     ...turn,
     undone: fileTurns.includes(turn.turnId) ? turn.undone.union(restored) : turn.undone,
     gone: turn.gone || conversationTurns.includes(turn.turnId),
   }));
-  const next = { ...state, turns, settled: state.settled.slice(0, kept) };
-  return withRestore(next, record.restoreId, () => ({ ...record, removed: state.settled.slice(kept) }));
+  const { settled, compactions } = state;
+  const next = { ...state, turns, ...(first ? backTo(state, first.before) : {}) };
+  const former = first ? { settled, compactions } : undefined;
+  return withRestore(next, record.restoreId, () => ({ ...record, former }));
 }
 
 /** The reverse, in the files that could be brought back. */
 function bringBack(state: SessionState, record: RestoreRecord, files: ReadonlySet<string>): SessionState {
-  const { fileTurns, conversationTurns, restored, removed } = record;
+  const { fileTurns, conversationTurns, restored, former } = record;
   const back = restored.intersection(files);
   const turns = state.turns.map((turn) => ({
     ...turn,
     undone: fileTurns.includes(turn.turnId) ? turn.undone.difference(back) : turn.undone,
     gone: turn.gone && !conversationTurns.includes(turn.turnId),
   }));
-  const next = { ...state, turns, settled: [...state.settled, ...removed] };
-  return withRestore(next, record.restoreId, (one) => ({ ...one, undone: true, removed: [] }));
+  const next = { ...state, turns, ...former };
+  return withRestore(next, record.restoreId, (one) => ({ ...one, undone: true, former: undefined }));
 }
 
-function contextParts(context: string): readonly PromptPart[] {
-  return context ? [{ type: "text", text: context }] : [];
+function compact(state: SessionState, event: EventOf<"compacted">): SessionState {
+  const turn = event.turnId === undefined ? undefined : state.turns.find(({ turnId }) => turnId === event.turnId);
+  return { ...state, ...compacted(state, event, turn ? partsOf(turn) : [], state.turns.at(-1)?.turnId) };
+}
+
+function partsOf({ prompt, context }: { readonly prompt: readonly PromptPart[]; readonly context: string }) {
+  return context ? [...prompt, { type: "text", text: context } as const] : prompt;
 }

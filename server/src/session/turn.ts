@@ -30,6 +30,11 @@ export interface TurnDeps extends FallbackDeps {
   /** In a stable order. */
   readonly tools: readonly ToolSpec[];
   readonly createScheduler: (signal: AbortSignal) => StepScheduler;
+  /**
+   * Shortens the conversation where the next request needs it; true when it did. `refused`: the vendor has said that the
+   * request is too long. Absent where conversations are left as they are.
+   */
+  readonly makeRoom?: (model: TurnModel, when: "step" | "refused", signal: AbortSignal) => Promise<boolean>;
   readonly clock: Clock;
   readonly maxSteps: number;
 }
@@ -52,9 +57,10 @@ export async function runTurn(deps: TurnDeps, turnId: TurnId, signal: AbortSigna
   const fallbacks = new Fallbacks(deps);
   let cuts = 0;
   for (let step = 1; step <= deps.maxSteps; step++) {
+    const { model } = fallbacks;
+    await deps.makeRoom?.(model, "step", signal);
     if (signal.aborted) return { stopReason: "cancelled" };
     await deps.session.append({ type: "step_started", turnId, step });
-    const { model } = fallbacks;
     let answer = await runStep(deps, model, turnId, step, signal);
     if (answer.error && canAskAgain(answer)) {
       const reason = messageOf(answer.error);
@@ -63,6 +69,7 @@ export async function runTurn(deps: TurnDeps, turnId: TurnId, signal: AbortSigna
     }
     await deps.session.append(stepFinished(model, turnId, step, answer));
     if (signal.aborted) return { stopReason: "cancelled", ...unfinishedOf(answer) };
+    if (isTooLong(answer) && (await deps.makeRoom?.(model, "refused", signal))) continue;
     if (answer.error) {
       cuts += 1;
       if (answer.calls === 0 || cuts >= maxCuts) {
@@ -193,6 +200,12 @@ async function receive(open: OpenAnswer, event: ModelEvent): Promise<void> {
       answer.usage = event.usage;
       answer.detail = event.detail;
   }
+}
+
+/** The request did not fit the window, or the answer ran out of it. */
+function isTooLong({ error, stop, calls }: Answer): boolean {
+  if (error instanceof ProviderError) return error.kind === "contextOverflow" && calls === 0;
+  return stop === "context_overflow";
 }
 
 function canAskAgain(answer: Answer): boolean {
