@@ -48,10 +48,10 @@ export function CompactionDivider(props: {
             still be read above.
           </p>
           {summary === "" ? null : <Markdown text={summary} complete />}
-          <p class="muted">Carried over word for word:</p>
-          <pre tabIndex={0} aria-label="Carried over word for word">
-            {carried}
-          </pre>
+          <details>
+            <summary>What models are given in its place, word for word</summary>
+            <pre>{carried}</pre>
+          </details>
         </div>
       ) : null}
     </section>

@@ -6,7 +6,7 @@
  * turns and not from the messages, so that the tenth compaction still has those of the first turn.
  */
 import type { ModelMessage } from "../model/provider.ts";
-import type { FileChange, PromptPart, ToolCallPart, ToolResult, TurnId } from "../protocol/types.ts";
+import type { AssistantBlock, FileChange, PromptPart, ToolCallPart, ToolResult, TurnId } from "../protocol/types.ts";
 import type { SessionState, TurnRecord } from "./reduce.ts";
 
 /** What a carried text begins with: no other message does. */
@@ -138,22 +138,19 @@ function linesOf(messages: readonly ModelMessage[], pruneSimilar: boolean): read
   const calls = callsOf(messages);
   const repeated = pruneSimilar ? repeatedResults(messages, calls) : new Set();
   return messages.flatMap((message) => {
-    switch (message.role) {
-      // The user's words are carried on their own.
-      case "user":
-        return [];
-      case "assistant":
-        return message.blocks.flatMap(({ part, wire }) => {
-          if (part.type === "tool_call") return [`→ ${part.name} ${cutText(JSON.stringify(part.input), maxArguments)}`];
-          const isSummary = typeof wire === "object" && wire !== null && "type" in wire && wire.type === "compaction";
-          return part.type === "text" && part.text.trim() && !isSummary ? [part.text] : [];
-        });
-      case "tool":
-        return message.results.map((result) =>
-          repeated.has(result) ? "← (the same as a later result)" : `← ${cutText(result.text, maxResult)}`,
-        );
-    }
+    if (message.role === "assistant") return message.blocks.flatMap(answerLines);
+    // The user's words are carried on their own.
+    if (message.role === "user") return [];
+    return message.results.map((result) =>
+      repeated.has(result) ? "← (the same as a later result)" : `← ${cutText(result.text, maxResult)}`,
+    );
   });
+}
+
+function answerLines({ part, wire }: AssistantBlock): readonly string[] {
+  if (part.type === "tool_call") return [`→ ${part.name} ${cutText(JSON.stringify(part.input), maxArguments)}`];
+  const isSummary = typeof wire === "object" && wire !== null && "type" in wire && wire.type === "compaction";
+  return part.type === "text" && part.text.trim() && !isSummary ? [part.text] : [];
 }
 
 function callsOf(messages: readonly ModelMessage[]): ReadonlyMap<string, ToolCallPart> {
