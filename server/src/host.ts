@@ -8,6 +8,7 @@ import type { Clock } from "./base/async.ts";
 import { isAbort, messageOf, RequestError, ToolError } from "./base/errors.ts";
 import { log } from "./base/trace.ts";
 import type { AnswerCache } from "./cache/answerCache.ts";
+import { TokenCounts } from "./model/tokens.ts";
 import type {
   CompactParams,
   CompactResult,
@@ -51,9 +52,10 @@ import type {
 import { runAnswered } from "./session/answers.ts";
 import { Compactions, type CompactionsDeps } from "./session/compactions.ts";
 import { hasGrown } from "./session/compactPlan.ts";
+import { resultLimit } from "./session/context.ts";
 import type { FallbackDeps, TurnModel } from "./session/fallback.ts";
 import { type LiveSession, LiveSessions } from "./session/liveSessions.ts";
-import { momentContext, systemPrompt } from "./session/prompt.ts";
+import { momentContext, sessionPrompt, toldDate } from "./session/prompt.ts";
 import { isUnbegun } from "./session/reduce.ts";
 import { conflictOf, restore } from "./session/restore.ts";
 import type { Session } from "./session/session.ts";
@@ -96,7 +98,7 @@ export interface HostDeps {
   readonly onReview?: (sessionId: SessionId, files: readonly PendingFile[]) => void;
   readonly trusted: () => boolean;
   /** When and how conversations are compacted. */
-  readonly compaction: Omit<CompactionsDeps, "clock" | "createId">;
+  readonly compaction: CompactionsDeps["policy"];
   readonly maxSteps: () => number;
   readonly concurrency: () => number;
   /** Milliseconds that edits may wait for the editor's problems; absent where there is no editor. */
@@ -125,11 +127,12 @@ export class AgentHost {
   readonly #compactions: Compactions;
   readonly #closing = new AbortController();
   readonly #fileOrder = createQueues();
+  readonly #tokens = new TokenCounts();
 
   constructor(deps: HostDeps) {
     this.#deps = deps;
     this.#live = new LiveSessions({ ...deps, fileOrder: this.#fileOrder });
-    this.#compactions = new Compactions({ ...deps, ...deps.compaction });
+    this.#compactions = new Compactions({ ...deps, policy: deps.compaction, tokens: this.#tokens });
     deps.store.keepBlobs?.(() => this.#live.neededBlobs());
   }
 
@@ -394,16 +397,18 @@ export class AgentHost {
           session,
           model,
           ...(model.fallbacks ? { fallbacks: model.fallbacks } : {}),
-          tools: live.registry.specs(),
+          tools: live.registry.specs(session.state.tools),
           createScheduler: createToolCalls({
             ...this.#deps,
             session,
             turnId,
             registry: live.registry,
             memory: live.memory,
+            resultBytes: () => resultLimit(session.state, model.spec),
             fileOrder: this.#fileOrder,
           }),
           makeRoom: this.#compactions.forTurn(live, turnId),
+          tokens: this.#tokens,
           clock: this.#deps.clock,
           maxSteps: this.#deps.maxSteps(),
         },
@@ -429,17 +434,16 @@ export class AgentHost {
 
   async #begin(session: Session, turnId: TurnId, params: PromptParams): Promise<ReadyModel> {
     const { models, clock, workspace } = this.#deps;
-    const followUp = !isUnbegun(session.state);
     // A conversation that went back to its beginning is about something else now.
-    const isUnbegunAgain = !followUp && session.state.turns.length > 0;
+    const isUnbegunAgain = isUnbegun(session.state) && session.state.turns.length > 0;
     if (session.state.turns.length > 0) await this.#assertHere(session);
     const [model, instructions] = await Promise.all([
       models.resolve(params.model),
       session.state.system === undefined ? this.#instructions() : undefined,
     ]);
-    const system = session.state.system ?? systemPrompt(instructions);
+    const begins = session.state.system === undefined;
     await session.append(
-      ...(session.state.system === undefined ? [{ type: "system_set", text: system } as const] : []),
+      ...(begins ? [{ type: "system_set", ...sessionPrompt(model.spec.contextTokens, instructions) } as const] : []),
       ...(session.state.title === undefined || isUnbegunAgain
         ? [{ type: "title_set", title: titleOf(params.prompt) } as const]
         : []),
@@ -448,7 +452,12 @@ export class AgentHost {
         turnId,
         prompt: params.prompt,
         origin: params.origin,
-        context: momentContext({ root: workspace.root, platform: this.#deps.platform, now: clock.now(), followUp }),
+        context: momentContext({
+          root: workspace.root,
+          platform: this.#deps.platform,
+          now: clock.now(),
+          toldDate: toldDate(session.state.turns),
+        }),
         model: model.spec.id,
         recorded: model.spec.api === "recorded",
         hostPid: this.#deps.pid,

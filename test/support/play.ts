@@ -18,7 +18,7 @@ import type {
   SessionId,
   SessionUpdate,
 } from "../../server/src/protocol/types.ts";
-import { type ModelDouble, type Script, startModelDouble } from "./modelDouble.ts";
+import { type DoubleOptions, type ModelDouble, type Script, startModelDouble } from "./modelDouble.ts";
 
 /** The three wire formats, by the model id that a test asks for. */
 export const wireFormats = {
@@ -39,6 +39,7 @@ export interface PlayOptions {
   readonly ask?: (request: PermissionRequest, signal: AbortSignal) => Promise<ApprovalChoice>;
   readonly host?: Partial<LocalHostOptions>;
   readonly settings?: { readonly [name: string]: string | number | boolean | readonly string[] };
+  readonly double?: Omit<DoubleOptions, "script">;
 }
 
 /** A running play. */
@@ -76,7 +77,7 @@ export async function startPlay(options: PlayOptions): Promise<Play> {
     await mkdir(dirname(join(root, path)), { recursive: true });
     await writeFile(join(root, path), content);
   }
-  const double = await startModelDouble({ script: options.script });
+  const double = await startModelDouble({ ...options.double, script: options.script });
   const wire = options.wire ?? "anthropic-messages";
   const environment = {
     PATH: process.env.PATH,

@@ -8,7 +8,7 @@
 import { randomUUID } from "node:crypto";
 import { join } from "node:path";
 import { isDeepStrictEqual } from "node:util";
-import { systemClock } from "../base/async.ts";
+import { type Clock, systemClock } from "../base/async.ts";
 import { errorCode, messageOf } from "../base/errors.ts";
 import { log } from "../base/trace.ts";
 import { AnswerCache, type CachePolicy } from "../cache/answerCache.ts";
@@ -54,6 +54,8 @@ export interface LocalHostOptions {
   readonly editor?: EditorPort;
   /** The editor's open notebooks, where it has any. */
   readonly notebooks?: NotebookPort;
+  /** What time it is for prompts and events; the machine's clock when absent. */
+  readonly clock?: Clock;
   readonly ripgrepPath?: string;
   /** Globs that hide files from the agent, besides ignore files. */
   readonly exclude?: readonly string[];
@@ -71,7 +73,7 @@ export interface LocalHost {
 
 /** Builds a host. Rejects when its folder in the user's home cannot be used. */
 export async function createLocalHost(options: LocalHostOptions): Promise<LocalHost> {
-  const { root, environment } = options;
+  const { root, environment, clock = systemClock } = options;
   let { config } = options;
   const onProblem = (problem: string) => {
     log("warn", problem);
@@ -111,7 +113,7 @@ export async function createLocalHost(options: LocalHostOptions): Promise<LocalH
   const host = new AgentHost({
     store: createJournalStore({
       dir: config.home,
-      clock: systemClock,
+      clock,
       blobQuota: () => config.settings["checkpoints.diskSpace"] * 1024 * 1024,
     }),
     workspace: createNotebookWorkspace(options.notebooks ? createOpenNotebooks(files, options.notebooks) : files, {
@@ -129,15 +131,12 @@ export async function createLocalHost(options: LocalHostOptions): Promise<LocalH
     onUpdate: options.onUpdate,
     ...(options.onReview ? { onReview: options.onReview } : {}),
     trusted: options.trusted,
-    compaction: {
-      policy: () => compactionPolicy(config),
-      tokensOf: (request) => Math.ceil(JSON.stringify([request.system, request.tools, request.messages]).length / 4),
-    },
+    compaction: () => compactionPolicy(config),
     maxSteps: () => config.settings["turn.maxSteps"],
     concurrency: () =>
       config.settings["execution.parallel.enabled"] ? config.settings["execution.parallel.maxConcurrentTools"] : 1,
     diagnosticsWaitMs: () => config.settings["edits.diagnosticsWaitMs"],
-    clock: systemClock,
+    clock,
     createId,
     platform: process.platform,
     pid: process.pid,

@@ -17,6 +17,7 @@ import type { AssistantBlock, CallId, Json, PromptPart, ToolResult, ToolSpec } f
 import { echoedInput, isRecord, withoutTrailingThinking } from "./json.ts";
 import { placeBreakpoints } from "./promptCache.ts";
 import type { ModelMessage, ModelRequest } from "./provider.ts";
+import { remembered } from "./wireMessages.ts";
 
 interface BlockMessage {
   readonly role: "user" | "assistant";
@@ -46,7 +47,6 @@ export function isCompaction(wire: Json | undefined): boolean {
 /** The body of the request. Sampling parameters are never sent: the API has none any more (SDK 1.11). */
 export function toAnthropicRequest(request: ModelRequest): AnthropicBody {
   const { model, system, tools } = request;
-  const foreign = foreignCallIds(request.messages);
   return {
     model: model.wireId,
     max_tokens: request.maxOutputTokens,
@@ -56,20 +56,19 @@ export function toAnthropicRequest(request: ModelRequest): AnthropicBody {
     // Without a display the summaries are left out and the user sees nothing between tool calls (2026-11).
     ...(model.thinking === "none" ? {} : { thinking: { type: "adaptive", display: "summarized" } }),
     ...(request.compaction ? { compaction: { type: "summarize", ...request.compaction } } : {}),
-    messages: markTail(request.messages.map((message) => toMessage(message, model.images, foreign)).filter(hasContent)),
+    messages: markTail(messagesOf(request).filter(hasContent)),
   };
 }
 
-/** Ids of calls that another API made, each with the form this API accepts: theirs may hold dots and colons. */
-function foreignCallIds(messages: readonly ModelMessage[]): ReadonlyMap<CallId, string> {
-  const blocks = messages.flatMap((message) =>
-    message.role === "assistant" && message.api !== "anthropic-messages" ? message.blocks : [],
-  );
-  return new Map(
-    blocks.flatMap(({ part }) =>
-      part.type === "tool_call" ? [[part.callId, part.callId.replace(/[^\w-]/g, "_")]] : [],
-    ),
-  );
+const messagesOf = remembered(toMessage);
+
+/** The form of a call's id that this API accepts: those that another API made may hold dots and colons. */
+function idOf(callId: CallId, own: boolean): string {
+  return own ? callId : callId.replace(/[^\w-]/g, "_");
+}
+
+function isOwn(message: ModelMessage | undefined): boolean {
+  return message?.role !== "assistant" || message.api === "anthropic-messages";
 }
 
 function toTool(tool: ToolSpec): Tool {
@@ -86,17 +85,17 @@ function hasContent(message: BlockMessage): boolean {
   return message.content.length > 0;
 }
 
-function toMessage(message: ModelMessage, images: boolean, foreign: ReadonlyMap<CallId, string>): BlockMessage {
+function toMessage(message: ModelMessage, images: boolean, before: ModelMessage | undefined): BlockMessage {
   switch (message.role) {
     case "user":
       return { role: "user", content: message.parts.flatMap((part) => toPromptBlocks(part, images)) };
     case "tool":
-      return { role: "user", content: message.results.map((result) => toResultBlock(result, foreign)) };
+      return { role: "user", content: message.results.map((result) => toResultBlock(result, isOwn(before))) };
     case "assistant": {
-      const own = message.api === "anthropic-messages";
+      const own = isOwn(message);
       return {
         role: "assistant",
-        content: withoutTrailingThinking(message.blocks).flatMap((block) => toAnswerBlocks(block, own, foreign)),
+        content: withoutTrailingThinking(message.blocks).flatMap((block) => toAnswerBlocks(block, own)),
       };
     }
     default:
@@ -118,20 +117,16 @@ function toPromptBlocks(part: PromptPart, images: boolean): ContentBlockParam[] 
   }
 }
 
-function toResultBlock(result: ToolResult, foreign: ReadonlyMap<CallId, string>): ContentBlockParam {
+function toResultBlock(result: ToolResult, own: boolean): ContentBlockParam {
   return {
     type: "tool_result",
-    tool_use_id: foreign.get(result.callId) ?? result.callId,
+    tool_use_id: idOf(result.callId, own),
     content: result.text,
     ...(result.isError ? { is_error: true } : {}),
   };
 }
 
-function toAnswerBlocks(
-  { part, wire }: AssistantBlock,
-  own: boolean,
-  foreign: ReadonlyMap<CallId, string>,
-): ContentBlockParam[] {
+function toAnswerBlocks({ part, wire }: AssistantBlock, own: boolean): ContentBlockParam[] {
   // The vendor's own block goes back as it came: the SDK's types are the one thing it is trusted to fit.
   if (own && wire !== undefined) return [wire as unknown as ContentBlockParam];
   switch (part.type) {
@@ -141,7 +136,7 @@ function toAnswerBlocks(
       return [
         {
           type: "tool_use",
-          id: foreign.get(part.callId) ?? part.callId,
+          id: idOf(part.callId, own),
           name: part.name,
           input: echoedInput(part),
         },
@@ -156,12 +151,14 @@ function toAnswerBlocks(
 
 function markTail(messages: readonly BlockMessage[]): MessageParam[] {
   const places = placeBreakpoints(messages);
-  return messages.map((message, at) => ({
-    role: message.role,
-    content: message.content.map((block, index) =>
-      places.some((place) => place.message === at && place.block === index)
-        ? ({ ...block, cache_control: ephemeral } as ContentBlockParam)
-        : block,
-    ),
-  }));
+  const marked: BlockMessage[] = [...messages];
+  for (const { message: at, block } of places) {
+    const message = marked[at];
+    if (!message) continue;
+    const content = message.content.map((one, index) =>
+      index === block ? ({ ...one, cache_control: ephemeral } as ContentBlockParam) : one,
+    );
+    marked[at] = { ...message, content };
+  }
+  return marked;
 }

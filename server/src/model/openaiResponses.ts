@@ -20,6 +20,7 @@ import { brokenStream, type Endpoint, fromStreamError } from "./failure.ts";
 import { echoedInput, toToolCall, withoutTrailingThinking } from "./json.ts";
 import { type OpenAIEndpoint, type OpenAIOptions, openClient, toEndpoint, toUsage } from "./openaiClient.ts";
 import type { ModelEvent, ModelMessage, ModelRequest, ModelStop, Provider } from "./provider.ts";
+import { remembered } from "./wireMessages.ts";
 
 /** Makes the provider; nothing is loaded and no connection opened before the first request. */
 export function createOpenAIResponsesProvider(options: OpenAIOptions): Provider {
@@ -57,12 +58,14 @@ export function toResponsesRequest(request: ModelRequest): ResponseCreateParamsS
       ? {}
       : { reasoning: { effort: "medium", summary: "auto" }, include: ["reasoning.encrypted_content"] }),
     input: [
-      ...request.messages.flatMap((message) => toItems(message, model.images)),
+      ...itemsOf(request).flat(),
       // It takes no instructions, and must be the last.
       ...(request.compaction ? [{ type: "compaction_trigger" } as const] : []),
     ],
   };
 }
+
+const itemsOf = remembered(toItems);
 
 function toTool(tool: ToolSpec): FunctionTool {
   return {

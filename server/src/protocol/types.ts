@@ -158,6 +158,28 @@ export interface Usage {
   readonly thinkingTokens: number;
 }
 
+/** The parts of a request, as they are sent: what stays the same for longest comes first. */
+export type ContextSection =
+  | "tools"
+  | "system"
+  /** The project's own instructions, which follow the system prompt. */
+  | "instructions"
+  /** What stands for the conversation that was compacted; 0 where none was. */
+  | "summary"
+  | "history"
+  /** What goes along with the newest prompt: references, pictures, facts of the moment. */
+  | "attached";
+
+/** What a request took of the model's context window, in tokens. */
+export interface ContextSize {
+  /** All that the model takes: prompt and answer. */
+  readonly window: number;
+  /** Kept free for the answer. */
+  readonly reserve: number;
+  /** The prompt. Shares are estimates; their sum is what the vendor has counted, where it has. */
+  readonly parts: { readonly [section in ContextSection]: number };
+}
+
 /** What one model was used for in one session on one day. */
 export interface SpendingRow {
   /** `2026-11-21`, in the user's time zone. */
@@ -267,7 +289,12 @@ export type SessionEventBody =
   | { readonly type: "session_created"; readonly sessionId: SessionId; readonly cwd: string; readonly version: 1 }
   | { readonly type: "title_set"; readonly title: string }
   /** The system prompt with the project's instructions, frozen for the session: the prompt cache depends on it. */
-  | { readonly type: "system_set"; readonly text: string }
+  | {
+      readonly type: "system_set";
+      readonly text: string;
+      /** The tools that models are told of, by name; all of them when absent. Frozen alike. */
+      readonly tools?: readonly string[];
+    }
   | {
       readonly type: "turn_started";
       readonly turnId: TurnId;
@@ -368,9 +395,24 @@ export type SessionEventBody =
       readonly usage: Usage;
       /** US dollars; absent where the catalogue has no price. */
       readonly cost?: number;
+      /** What the request took of the model's window; older versions did not store it. */
+      readonly context?: ContextSize;
       /** Milliseconds from sending the request to its first event, and to its last. */
       readonly firstEventMs: number;
       readonly totalMs: number;
+    }
+  | {
+      /**
+       * The model's server has read less than the prompt that it was sent. From here on the session takes its window for
+       * `contextTokens`. The first one is followed by a `notice` for the user.
+       */
+      readonly type: "prompt_cut";
+      readonly turnId: TurnId;
+      readonly step: number;
+      readonly model: string;
+      /** What the server says that it has read. */
+      readonly promptTokens: number;
+      readonly contextTokens: number;
     }
   | {
       readonly type: "turn_finished";

@@ -11,6 +11,7 @@ import type { Clock } from "../base/async.ts";
 import { messageOf } from "../base/errors.ts";
 import { log } from "../base/trace.ts";
 import type { ModelRequest, ModelStop } from "../model/provider.ts";
+import type { TokenCounts } from "../model/tokens.ts";
 import { addUsage, noUsage } from "../model/usage.ts";
 import type {
   AssistantBlock,
@@ -24,9 +25,9 @@ import type {
 } from "../protocol/types.ts";
 import { type CarriedRoom, carriedText, extractOf } from "./carried.ts";
 import { type CompactionPolicy, fitsWindow, hasGrown, summaryTokens } from "./compactPlan.ts";
-import { buildRequest } from "./context.ts";
+import { buildRequest, withSeenWindow } from "./context.ts";
 import type { TurnModel } from "./fallback.ts";
-import { reduce, type SessionState } from "./reduce.ts";
+import { reduceAll, type SessionState } from "./reduce.ts";
 import type { Session } from "./session.ts";
 
 /** What compacting needs. */
@@ -37,8 +38,7 @@ export interface CompactDeps {
   readonly clock: Clock;
   readonly createId: () => string;
   readonly policy: CompactionPolicy;
-  /** An estimate of the tokens of a prompt. */
-  readonly tokensOf: (request: ModelRequest) => number;
+  readonly tokens: TokenCounts;
 }
 
 /** What is asked for. */
@@ -63,6 +63,9 @@ const extractShare = 0.1;
 const maxExtract = 48 * 1024;
 /** Where the vendor's block cannot be read, this much of the conversation's end is carried too, for other vendors' models. */
 const extractBesideBlock = 8 * 1024;
+
+/** A conversation that does not fit is worth cutting if at most this much of it is left. */
+const worthShare = 0.5;
 
 const instruction = `Stop here: do not go on with the task and call no tool. This conversation is about to be replaced by a summary that you write now, and you will go on from that summary alone. The user's messages and the list of changed files are carried over word for word; do not repeat them.
 
@@ -90,7 +93,7 @@ export async function compact(
   try {
     const attempts = new Attempts(deps, model, order, signal);
     const found = (await attempts.byVendor()) ?? (await attempts.bySummary()) ?? attempts.byRule();
-    if (signal.aborted) return false;
+    if (signal.aborted || !found) return false;
     await session.append({ ...found, ...attempts.spent, durationMs: clock.now() - startedAt });
     return true;
   } finally {
@@ -122,12 +125,13 @@ class Attempts {
 
   constructor(deps: CompactDeps, model: TurnModel, order: CompactOrder, signal: AbortSignal) {
     this.#deps = deps;
-    this.#model = model;
+    // Its server may take less than its makers say.
+    this.#model = { ...model, spec: withSeenWindow(deps.session.state, model.spec) };
     this.#order = order;
     this.#signal = signal;
     this.#state = deps.session.state;
     this.#parent = this.#requestOf(this.#state);
-    this.#tokensBefore = deps.tokensOf(this.#parent);
+    this.#tokensBefore = deps.tokens.ofPrompt(this.#parent).tokens;
   }
 
   /** What the requests so far have used. */
@@ -168,10 +172,13 @@ class Attempts {
     return summary === "" || isTooLong ? undefined : this.#fitting("summary", () => summary, {});
   }
 
-  /** By rule; the last resort takes as little room as there is. */
-  byRule(): Draft {
+  /** By rule. Where even that does not fit, what cannot be shortened is too long by itself: then it helps if it is less. */
+  byRule(): Draft | undefined {
     const extract = (room: CarriedRoom) => this.#extract(room.extract);
-    return this.#fitting("extract", extract, {}) ?? this.#draft("extract", extract, {}, { words: 0, extract: 0 });
+    const fitting = this.#fitting("extract", extract, {});
+    if (fitting) return fitting;
+    const least = this.#draft("extract", extract, {}, { words: 0, extract: 0 });
+    return least.tokensAfter < this.#tokensBefore * worthShare ? least : undefined;
   }
 
   #mayAsk(): boolean {
@@ -223,8 +230,9 @@ class Attempts {
       tokensBefore: this.#tokensBefore,
       tokensAfter: 0,
     };
-    const after = reduce(this.#state, { ...draft, usage: noUsage, durationMs: 0, seq: this.#state.seq + 1, at: 0 });
-    return { ...draft, tokensAfter: this.#deps.tokensOf(this.#requestOf(after)) };
+    const event = { ...draft, usage: noUsage, durationMs: 0, seq: this.#state.seq + 1, at: 0 };
+    const after = reduceAll(this.#state, [event]);
+    return { ...draft, tokensAfter: this.#deps.tokens.ofPrompt(this.#requestOf(after)).tokens };
   }
 
   #extract(room: number): string {

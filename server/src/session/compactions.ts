@@ -6,11 +6,11 @@
  */
 import type { Clock } from "../base/async.ts";
 import { log } from "../base/trace.ts";
-import type { ModelRequest } from "../model/provider.ts";
+import type { TokenCounts } from "../model/tokens.ts";
 import type { TurnId } from "../protocol/types.ts";
 import { type CompactOrder, compact } from "./compact.ts";
 import { type CompactionPolicy, dueAfterTurn, dueBeforeStep, hasGrown } from "./compactPlan.ts";
-import { buildRequest } from "./context.ts";
+import { buildRequest, withSeenWindow } from "./context.ts";
 import type { TurnModel } from "./fallback.ts";
 import type { LiveSession } from "./liveSessions.ts";
 import type { TurnDeps } from "./turn.ts";
@@ -20,8 +20,7 @@ export interface CompactionsDeps {
   readonly clock: Clock;
   readonly createId: () => string;
   readonly policy: () => CompactionPolicy;
-  /** An estimate of the tokens of a prompt. */
-  readonly tokensOf: (request: ModelRequest) => number;
+  readonly tokens: TokenCounts;
 }
 
 /** Compacts the sessions of one host. */
@@ -76,9 +75,11 @@ export class Compactions {
   }
 
   #due<Due extends typeof dueBeforeStep>(due: Due, { session, registry }: LiveSession, { spec }: TurnModel) {
+    const { state } = session;
+    const model = withSeenWindow(state, spec);
     const account = { sessionId: session.id, turnId: "" as TurnId, purpose: "turn" } as const;
-    const request = buildRequest(session.state, spec, registry.specs(), account);
-    return due(session.state, spec, this.#deps.tokensOf(request), this.#deps.policy());
+    const request = buildRequest(state, model, registry.specs(state.tools), account);
+    return due(state, model, this.#deps.tokens.ofPrompt(request).tokens, this.#deps.policy());
   }
 
   #mayCompact({ session }: LiveSession): boolean {
@@ -91,7 +92,7 @@ export class Compactions {
     order: CompactOrder,
     signal: AbortSignal,
   ): Promise<boolean> {
-    const deps = { ...this.#deps, session, tools: registry.specs(), policy: this.#deps.policy() };
+    const deps = { ...this.#deps, session, tools: registry.specs(session.state.tools), policy: this.#deps.policy() };
     const isDone = await compact(deps, model, order, signal);
     // What the model has seen of files, it no longer has before it.
     if (isDone) memory.lastSeen.clear();

@@ -4,6 +4,7 @@
  * Not here: how events come about (`turn.ts`) or are stored. Easily got wrong: results may arrive before the last block
  * of the message that asked for them; the message list always shows them after it, in call order.
  */
+import { createOwnLists, type Lists } from "../base/lists.ts";
 import type { ModelMessage } from "../model/provider.ts";
 import type {
   AssistantBlock,
@@ -74,9 +75,13 @@ export interface SessionState extends Thread {
   readonly cwd: string;
   readonly title: string | undefined;
   readonly system: string | undefined;
+  /** The tools that models are told of; all of them when `undefined`. */
+  readonly tools: readonly string[] | undefined;
   readonly open: OpenStep | undefined;
   readonly turns: readonly TurnRecord[];
   readonly restores: readonly RestoreRecord[];
+  /** Windows in tokens of models whose servers were seen to cut prompts, by the model's id. */
+  readonly windows: ReadonlyMap<string, number>;
 }
 
 /** The state before any event. */
@@ -86,15 +91,17 @@ export const initialState: SessionState = {
   cwd: "",
   title: undefined,
   system: undefined,
+  tools: undefined,
   settled: [],
   compactions: [],
   open: undefined,
   turns: [],
   restores: [],
+  windows: new Map(),
 };
 
 /** The state after one more event. Events of a kind it does not know (from a newer version) only move the position. */
-export function reduce(state: SessionState, event: SessionEvent): SessionState {
+function reduce(state: SessionState, event: SessionEvent, lists: Lists): SessionState {
   const next = { ...state, seq: event.seq };
   switch (event.type) {
     case "session_created":
@@ -102,31 +109,11 @@ export function reduce(state: SessionState, event: SessionEvent): SessionState {
     case "title_set":
       return { ...next, title: event.title };
     case "system_set":
-      return { ...next, system: event.text };
-    case "turn_started": {
-      const before = settle(next);
-      return {
-        ...before,
-        settled: [...before.settled, { role: "user", parts: partsOf(event) }],
-        turns: [
-          ...state.turns,
-          {
-            turnId: event.turnId,
-            model: event.model,
-            recorded: event.recorded,
-            prompt: event.prompt,
-            context: event.context,
-            before: endOf(before),
-            changes: [],
-            undone: new Set(),
-            gone: false,
-            finished: false,
-          },
-        ],
-      };
-    }
+      return { ...next, system: event.text, tools: event.tools };
+    case "turn_started":
+      return startTurn(settle(next, lists), event, lists);
     case "step_started":
-      return { ...settle(next), open: { step: event.step, api: undefined, blocks: [], results: new Map() } };
+      return { ...settle(next, lists), open: { step: event.step, api: undefined, blocks: [], results: new Map() } };
     case "step_restarted":
       return { ...next, open: { step: event.step, api: undefined, blocks: [], results: new Map() } };
     case "model_changed":
@@ -143,11 +130,16 @@ export function reduce(state: SessionState, event: SessionEvent): SessionState {
         }),
       }));
     case "file_changed":
-      return withTurn(next, event.turnId, (turn) => ({ ...turn, changes: [...turn.changes, event.change] }));
+      return withTurn(next, event.turnId, lists, (turn) => ({ ...turn, changes: [...turn.changes, event.change] }));
     case "file_change_failed":
-      return withTurn(next, event.turnId, (turn) => ({ ...turn, changes: withoutLast(turn.changes, event.uri) }));
+      return withTurn(next, event.turnId, lists, (turn) => ({
+        ...turn,
+        changes: withoutLast(turn.changes, event.uri),
+      }));
+    case "prompt_cut":
+      return { ...next, windows: new Map(state.windows).set(event.model, event.contextTokens) };
     case "turn_finished":
-      return withTurn(settle(next), event.turnId, (turn) => ({ ...turn, finished: true }));
+      return withTurn(settle(next, lists), event.turnId, lists, (turn) => ({ ...turn, finished: true }));
     case "restore_started":
       return { ...next, restores: [...state.restores, newRestore(event, state.turns.at(-1)?.turnId)] };
     case "file_restored":
@@ -155,11 +147,11 @@ export function reduce(state: SessionState, event: SessionEvent): SessionState {
     case "file_restore_failed":
       return withRestore(next, event.restoreId, (one) => ({ ...one, changes: withoutLast(one.changes, event.uri) }));
     case "restore_finished":
-      return finishRestore(settle(next), event);
+      return finishRestore(settle(next, lists), event);
     case "compacted":
-      return compact(settle(next), event);
+      return compact(settle(next, lists), event);
     case "compaction_undone":
-      return { ...next, ...withoutCompaction(settle(next), event.compactionId) };
+      return { ...next, ...withoutCompaction(settle(next, lists), event.compactionId) };
     default:
       return next;
   }
@@ -170,9 +162,10 @@ export function isUnbegun({ turns }: SessionState): boolean {
   return turns.every(({ gone }) => gone);
 }
 
-/** Folds events onto a state. */
+/** Folds events onto a state, which stays as it is; the cost grows with the events, and once with the state. */
 export function reduceAll(state: SessionState, events: readonly SessionEvent[]): SessionState {
-  return events.reduce(reduce, state);
+  const lists = createOwnLists();
+  return events.reduce((next, event) => reduce(next, event, lists), state);
 }
 
 /** The conversation as a model is given it: every call is followed by its results in call order. */
@@ -203,16 +196,46 @@ function messagesOfStep(open: OpenStep): readonly ModelMessage[] {
   return results.length > 0 ? [answer, { role: "tool", results }] : [answer];
 }
 
-function settle(state: SessionState): SessionState {
-  return { ...state, settled: messagesOf(state), open: undefined };
+function settle(state: SessionState, lists: Lists): SessionState {
+  const { open } = state;
+  return open ? { ...state, settled: lists.append(state.settled, ...messagesOfStep(open)), open: undefined } : state;
+}
+
+function startTurn(state: SessionState, event: EventOf<"turn_started">, lists: Lists): SessionState {
+  const { turnId, model, recorded, prompt, context } = event;
+  const record: TurnRecord = {
+    turnId,
+    model,
+    recorded,
+    prompt,
+    context,
+    before: endOf(state),
+    changes: [],
+    undone: new Set(),
+    gone: false,
+    finished: false,
+  };
+  return {
+    ...state,
+    settled: lists.append(state.settled, { role: "user", parts: partsOf(event) }),
+    turns: lists.append(state.turns, record),
+  };
 }
 
 function withOpen(state: SessionState, change: (open: OpenStep) => OpenStep): SessionState {
   return state.open ? { ...state, open: change(state.open) } : state;
 }
 
-function withTurn(state: SessionState, turnId: TurnId, change: (turn: TurnRecord) => TurnRecord): SessionState {
-  return { ...state, turns: state.turns.map((turn) => (turn.turnId === turnId ? change(turn) : turn)) };
+function withTurn(
+  state: SessionState,
+  turnId: TurnId,
+  lists: Lists,
+  change: (turn: TurnRecord) => TurnRecord,
+): SessionState {
+  // Nearly always the last one.
+  const at = state.turns.findLastIndex((turn) => turn.turnId === turnId);
+  const turn = state.turns[at];
+  return turn ? { ...state, turns: lists.replace(state.turns, at, change(turn)) } : state;
 }
 
 function withoutLast(changes: readonly FileChange[], uri: string): readonly FileChange[] {

@@ -66,5 +66,6 @@ export function compacted(
 export function withoutCompaction({ settled, compactions }: Thread, compactionId: CompactionId): Thread | undefined {
   const last = compactions.at(-1);
   if (last?.compactionId !== compactionId || settled.length !== last.length) return undefined;
-  return { settled: last.replaced, compactions: compactions.slice(0, -1) };
+  // A copy: the fold may add to a list that it has made itself.
+  return { settled: [...last.replaced], compactions: compactions.slice(0, -1) };
 }

@@ -11,8 +11,10 @@ import { isAbort, messageOf, ProviderError } from "../base/errors.ts";
 import { log } from "../base/trace.ts";
 import { BudgetError } from "../model/budget.ts";
 import type { ModelEvent, ModelStop } from "../model/provider.ts";
+import type { TokenCounts } from "../model/tokens.ts";
 import type { Failure, StopReason, ToolCallPart, ToolSpec, TurnId, Usage } from "../protocol/types.ts";
-import { buildRequest } from "./context.ts";
+import { type FittedRequest, fitRequest, sizeAsCounted } from "./context.ts";
+import { cutPromptEvents } from "./cutPrompt.ts";
 import { type FallbackDeps, Fallbacks, type TurnModel } from "./fallback.ts";
 import type { Session } from "./session.ts";
 
@@ -35,6 +37,8 @@ export interface TurnDeps extends FallbackDeps {
    * request is too long. Absent where conversations are left as they are.
    */
   readonly makeRoom?: (model: TurnModel, when: "step" | "refused", signal: AbortSignal) => Promise<boolean>;
+  /** Shared by all turns of a host: it learns from each. */
+  readonly tokens: TokenCounts;
   readonly clock: Clock;
   readonly maxSteps: number;
 }
@@ -67,7 +71,7 @@ export async function runTurn(deps: TurnDeps, turnId: TurnId, signal: AbortSigna
       await deps.session.append({ type: "step_restarted", turnId, step, reason });
       answer = await runStep(deps, model, turnId, step, signal);
     }
-    await deps.session.append(stepFinished(model, turnId, step, answer));
+    await deps.session.append(...promptEvents(deps, turnId, step, answer), stepFinished(model, turnId, step, answer));
     if (signal.aborted) return { stopReason: "cancelled", ...unfinishedOf(answer) };
     if (isTooLong(answer) && (await deps.makeRoom?.(model, "refused", signal))) continue;
     if (answer.error) {
@@ -101,6 +105,8 @@ export async function runTurn(deps: TurnDeps, turnId: TurnId, signal: AbortSigna
 
 /** What came of one request and its calls. */
 interface Answer {
+  /** What was sent, or was too long to be. */
+  fitted: FittedRequest | undefined;
   events: number;
   blocks: number;
   calls: number;
@@ -126,6 +132,7 @@ async function runStep(
   const startedAt = deps.clock.now();
   const scheduler = deps.createScheduler(signal);
   const answer: Answer = {
+    fitted: undefined,
     events: 0,
     blocks: 0,
     calls: 0,
@@ -140,8 +147,10 @@ async function runStep(
   let storeFailed = false;
   try {
     const account = { sessionId: deps.session.id, turnId, purpose: "turn" } as const;
-    const request = buildRequest(deps.session.state, model.spec, deps.tools, account);
-    for await (const event of model.provider.stream(request, signal)) {
+    answer.fitted = fitRequest(deps.session.state, model.spec, deps.tools, account, deps.tokens);
+    // The one place where it is known before it is sent that a conversation has grown too long.
+    if (answer.fitted.tooLong) throw answer.fitted.tooLong;
+    for await (const event of model.provider.stream(answer.fitted.request, signal)) {
       if (event.type !== "retry" && answer.events++ === 0) answer.firstEventMs = deps.clock.now() - startedAt;
       await receive({ deps, model, turnId, step, answer, scheduler }, event).catch((error: unknown) => {
         storeFailed = true;
@@ -216,6 +225,14 @@ function canAskAgain(answer: Answer): boolean {
     : ["network", "protocol", "overloaded", "server"].includes(answer.error.kind);
 }
 
+/** Learns from what was counted of the prompt; what is to be stored when that shows that it was cut. */
+function promptEvents({ session, tokens }: TurnDeps, turnId: TurnId, step: number, { fitted, usage }: Answer) {
+  if (!fitted) return [];
+  const events = cutPromptEvents(session.state, fitted, usage, { turnId, step });
+  if (events.length === 0) tokens.learn(fitted.request, usage);
+  return events;
+}
+
 function stepFinished(model: TurnModel, turnId: TurnId, step: number, answer: Answer) {
   const cost = model.costOf(answer.usage);
   return {
@@ -224,6 +241,7 @@ function stepFinished(model: TurnModel, turnId: TurnId, step: number, answer: An
     step,
     usage: answer.usage,
     ...(cost === undefined ? {} : { cost }),
+    ...(answer.fitted ? { context: sizeAsCounted(answer.fitted.size, answer.usage) } : {}),
     firstEventMs: answer.firstEventMs,
     totalMs: answer.totalMs,
   } as const;

@@ -27,6 +27,7 @@ import { type Api, readRequest } from "./read.ts";
 import { type Refusal, refuseKey, refuseRequest } from "./refusals.ts";
 import { responsesWire } from "./responsesWire.ts";
 import { type FullFault, type FullStep, readStep, type Script } from "./script.ts";
+import { cutSilently } from "./silentCut.ts";
 import { Pace, type Timing } from "./timing.ts";
 import { outputTokens, type Reply, type Wire } from "./wire.ts";
 
@@ -48,6 +49,8 @@ export interface DoubleOptions {
   readonly key?: string;
   /** Tokens above which a request is refused as too long. Default: no limit. */
   readonly contextWindow?: number;
+  /** Tokens to which a Chat prompt is cut without a word, as Ollama does beyond `num_ctx`. Default: never. */
+  readonly cutAbove?: number;
   /** Replaces the smallest cacheable prefix of every Anthropic model. */
   readonly minimumPrefix?: number;
   /** Loopback port; 0 (the default) takes a free one. */
@@ -259,7 +262,11 @@ export class ModelDouble implements AsyncDisposable {
   #share(record: RecordedRequest): CacheShare {
     const json = record.json ?? {};
     if (record.api === "anthropic") return this.#cache.anthropic(json);
-    if (record.api === "chat") return this.#cache.openai(json, asList(json.messages));
+    if (record.api === "chat") {
+      const { cutAbove } = this.#options;
+      const read = cutAbove === undefined ? json : cutSilently(json, cutAbove);
+      return this.#cache.openai(read, asList(read.messages));
+    }
     return this.#cache.openai(json, this.#memory.responsesItems(json));
   }
 

@@ -168,7 +168,7 @@ class Stage {
         this.#review.take({ sessionId, files });
       },
       trusted: () => true,
-      compaction: { policy: () => ({ strategy: "none", maxSteps: 0, pruneSimilar: false }), tokensOf: () => 0 },
+      compaction: () => ({ strategy: "none", maxSteps: 0, pruneSimilar: false }),
       maxSteps: () => 1_000,
       concurrency: () => 4,
       clock,
