@@ -9,6 +9,7 @@ import { useEffect, useState } from "preact/hooks";
 import type { PanelAction } from "../server/src/protocol/panel.ts";
 import type { FileChange, ModelChoice, SessionId, UndoneFile } from "../server/src/protocol/types.ts";
 import { count, dollars, duration, percent } from "../server/src/report/numbers.ts";
+import { CompactionDivider } from "./compactionDivider.tsx";
 import { ago, relativePath, splitPath } from "./format.ts";
 import type { Page } from "./page.ts";
 import { Button, Counts, Icon, IconButton, Markdown, memo, useNow } from "./parts.tsx";
@@ -47,7 +48,14 @@ export const Turn = memo(function Turn(props: TurnProps) {
       {turn.recorded ? <RecordedLabel page={page} /> : null}
       {turn.reused ? <ReusedLabel reused={turn.reused} turn={turn} page={page} /> : null}
       {[...turn.blocks.slice(skip), ...turn.open].map((block) => (
-        <BlockOf key={block.key} block={block} turn={turn} page={page} root={props.root} />
+        <BlockOf
+          key={block.key}
+          block={block}
+          turn={turn}
+          canUndo={props.canUndo && props.isLast && !props.isGone}
+          page={page}
+          root={props.root}
+        />
       ))}
       <Progress turn={turn} />
       <Ending {...props} />
@@ -115,11 +123,13 @@ function ReusedLabel(props: { readonly reused: ReusedAnswer; readonly turn: Turn
 interface BlockProps {
   readonly block: Block | OpenBlock;
   readonly turn: TurnView;
+  /** Whether what was done to the conversation last can be taken back. */
+  readonly canUndo: boolean;
   readonly page: Page;
   readonly root: string | undefined;
 }
 
-function BlockOf({ block, turn, page, root }: BlockProps) {
+function BlockOf({ block, turn, canUndo, page, root }: BlockProps) {
   const isOpen = turn.open.some(({ key }) => key === block.key);
   switch (block.kind) {
     case "text":
@@ -132,6 +142,8 @@ function BlockOf({ block, turn, page, root }: BlockProps) {
       const call = turn.calls.get(block.callId);
       return call ? <ToolCard call={call} live={turn.outputs[block.callId]} root={root} page={page} /> : null;
     }
+    case "compaction":
+      return <CompactionDivider block={block} isUndoable={canUndo && block === turn.blocks.at(-1)} page={page} />;
     case "notice":
       return (
         <p class="remark">

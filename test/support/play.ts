@@ -32,7 +32,7 @@ export type WireFormat = keyof typeof wireFormats;
 
 /** What a play is made of. */
 export interface PlayOptions {
-  readonly script: Script;
+  readonly script: Script | readonly Script[];
   readonly files?: { readonly [path: string]: string | Uint8Array };
   readonly wire?: WireFormat;
   /** Answers approvals; everything is allowed once when absent. */

@@ -20,6 +20,7 @@ import { createOpenAIEmbedder } from "../model/openaiEmbeddings.ts";
 import { fromUsd } from "../model/price.ts";
 import type { ListModelsResult } from "../protocol/methods.ts";
 import type { ApprovalChoice, PendingFile, PermissionRequest, SessionId, SessionUpdate } from "../protocol/types.ts";
+import type { CompactionPolicy } from "../session/compactPlan.ts";
 import { createCacheFiles } from "../storage/cacheFiles.ts";
 import { createFormerCellStore } from "../storage/formerCells.ts";
 import { createJournalStore } from "../storage/journal.ts";
@@ -131,6 +132,7 @@ export async function createLocalHost(options: LocalHostOptions): Promise<LocalH
     onUpdate: options.onUpdate,
     ...(options.onReview ? { onReview: options.onReview } : {}),
     trusted: options.trusted,
+    compaction: () => compactionPolicy(config),
     maxSteps: () => config.settings["turn.maxSteps"],
     concurrency: () =>
       config.settings["execution.parallel.enabled"] ? config.settings["execution.parallel.maxConcurrentTools"] : 1,
@@ -183,6 +185,14 @@ function readLimits({ settings }: Config): Limits {
     ] as const;
   };
   return Object.fromEntries(periods.map(limitsOf));
+}
+
+function compactionPolicy({ settings }: Config): CompactionPolicy {
+  return {
+    strategy: settings["context.summaryStrategy"] as CompactionPolicy["strategy"],
+    maxSteps: settings["context.maxHistorySteps"],
+    pruneSimilar: settings["context.pruneSimilarResults"],
+  };
 }
 
 function isAlive(pid: number): boolean {

@@ -5,6 +5,7 @@
  * later request, because thinking blocks are bound to the exact system, tools and messages before them (a 400 on
  * current models), so messages are only ever appended and never merged with their neighbours.
  */
+import type { BetaCompactionConfig } from "@anthropic-ai/sdk/resources/beta/messages/messages";
 import type {
   ContentBlockParam,
   MessageCreateParamsStreaming,
@@ -12,8 +13,8 @@ import type {
   Tool,
 } from "@anthropic-ai/sdk/resources/messages/messages";
 import { assertNever } from "../base/errors.ts";
-import type { AssistantBlock, CallId, PromptPart, ToolResult, ToolSpec } from "../protocol/types.ts";
-import { echoedInput, withoutTrailingThinking } from "./json.ts";
+import type { AssistantBlock, CallId, Json, PromptPart, ToolResult, ToolSpec } from "../protocol/types.ts";
+import { echoedInput, isRecord, withoutTrailingThinking } from "./json.ts";
 import { placeBreakpoints } from "./promptCache.ts";
 import type { ModelMessage, ModelRequest } from "./provider.ts";
 import { remembered } from "./wireMessages.ts";
@@ -25,8 +26,26 @@ interface BlockMessage {
 
 const ephemeral = { type: "ephemeral" } as const;
 
+/** The body of a request; the SDK types compaction only in its beta namespace. */
+export type AnthropicBody = MessageCreateParamsStreaming & { readonly compaction?: BetaCompactionConfig };
+
+/** The beta that a request needs which asks for a compaction or holds one. */
+const compactionBeta = "compact-2026-09-04";
+
+/** Header fields that go with a request. */
+export function anthropicHeaders({ compaction, messages }: ModelRequest): { readonly [name: string]: string } {
+  const [first] = messages;
+  const holdsBlock = first?.role === "assistant" && first.blocks.some(({ wire }) => isCompaction(wire));
+  return compaction || holdsBlock ? { "anthropic-beta": compactionBeta } : {};
+}
+
+/** Whether a block of this API is a compaction. */
+export function isCompaction(wire: Json | undefined): boolean {
+  return isRecord(wire) && wire.type === "compaction";
+}
+
 /** The body of the request. Sampling parameters are never sent: the API has none any more (SDK 1.11). */
-export function toAnthropicRequest(request: ModelRequest): MessageCreateParamsStreaming {
+export function toAnthropicRequest(request: ModelRequest): AnthropicBody {
   const { model, system, tools } = request;
   return {
     model: model.wireId,
@@ -36,6 +55,7 @@ export function toAnthropicRequest(request: ModelRequest): MessageCreateParamsSt
     ...(tools.length === 0 ? {} : { tools: tools.map(toTool) }),
     // Without a display the summaries are left out and the user sees nothing between tool calls (2026-11).
     ...(model.thinking === "none" ? {} : { thinking: { type: "adaptive", display: "summarized" } }),
+    ...(request.compaction ? { compaction: { type: "summarize", ...request.compaction } } : {}),
     messages: markTail(messagesOf(request).filter(hasContent)),
   };
 }

@@ -18,13 +18,19 @@ export interface AnthropicTarget {
   readonly baseURL: string;
 }
 
+/** What is sent. */
+export interface AnthropicMessage {
+  readonly body: MessageCreateParamsStreaming;
+  readonly headers: { readonly [name: string]: string };
+}
+
 /**
  * Sends a request; resolves when the answer begins. The SDK is kept from reading credentials from the environment, from
  * logging (standard output carries the protocol) and from retrying.
  */
 export async function sendMessages(
   { apiKey, baseURL }: AnthropicTarget,
-  body: MessageCreateParamsStreaming,
+  { body, headers }: AnthropicMessage,
   connection: Connection,
 ): Promise<AsyncIterable<RawMessageStreamEvent>> {
   const client = new BaseAnthropic({
@@ -36,5 +42,5 @@ export async function sendMessages(
     openTelemetry: false,
     fetch: connection.fetch,
   });
-  return new Messages(client).create(body, { signal: connection.signal });
+  return new Messages(client).create(body, { signal: connection.signal, headers });
 }

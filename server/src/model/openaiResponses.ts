@@ -57,7 +57,11 @@ export function toResponsesRequest(request: ModelRequest): ResponseCreateParamsS
     ...(model.thinking === "none"
       ? {}
       : { reasoning: { effort: "medium", summary: "auto" }, include: ["reasoning.encrypted_content"] }),
-    input: itemsOf(request).flat(),
+    input: [
+      ...itemsOf(request).flat(),
+      // It takes no instructions, and must be the last.
+      ...(request.compaction ? [{ type: "compaction_trigger" } as const] : []),
+    ],
   };
 }
 
@@ -263,6 +267,7 @@ class Answer {
         return "pause";
       default:
         if (this.#refusal !== "") return "refusal";
+        if (response.output.some((item) => item.type === "compaction" && item.encrypted_content)) return "compacted";
         return this.#calls > 0 ? "tool_calls" : "end_turn";
     }
   }

@@ -23,7 +23,7 @@ export function buildRequest(
     model,
     system: state.system ?? "",
     tools,
-    messages: messagesOf(state),
+    messages: readableBy(model, state),
     maxOutputTokens: outputReserve(model),
     cacheKey: `hermes-${state.sessionId ?? "none"}`,
     account,
@@ -86,7 +86,7 @@ export function sizeAsCounted(size: ContextSize, usage: Usage): ContextSize {
 }
 
 /** The model with the window that its server was seen to have. */
-function withSeenWindow({ windows }: SessionState, model: ModelSpec): ModelSpec {
+export function withSeenWindow({ windows }: SessionState, model: ModelSpec): ModelSpec {
   const seen = windows.get(model.id);
   return seen === undefined || seen >= model.contextTokens ? model : { ...model, contextTokens: seen };
 }
@@ -107,13 +107,16 @@ function tooLong({ label, contextTokens }: ModelSpec, promptTokens: number): Pro
 function partsOf(state: SessionState, request: ModelRequest, counts: TokenCounts): ContextSize["parts"] {
   const { model, tools, messages } = request;
   const { role, instructions } = splitSystemPrompt(request.system);
-  const attached = counts.of(model, attachedTo(messages, state.turns.at(-1)?.prompt.length ?? 0));
+  const head = messages.slice(0, state.compactions.at(-1)?.length ?? 0);
+  const since = messages.slice(head.length);
+  const summary = counts.of(model, head);
+  const attached = counts.of(model, attachedTo(since, state.turns.at(-1)?.prompt.length ?? 0));
   return {
     tools: counts.of(model, tools),
     system: counts.ofText(model, role),
     instructions: counts.ofText(model, instructions),
-    summary: 0,
-    history: Math.max(0, counts.of(model, messages) - attached),
+    summary,
+    history: Math.max(0, counts.of(model, since) - attached),
     attached,
   };
 }
@@ -134,4 +137,12 @@ function scaled(parts: ContextSize["parts"], sum: number): ContextSize["parts"] 
   for (const name of names) next[name] = Math.floor((parts[name] * sum) / before);
   next.history += sum - names.reduce((tokens, name) => tokens + next[name], 0);
   return next;
+}
+
+/** A model that knows nothing of its vendor's compaction is given what can be read of one. */
+function readableBy(model: ModelSpec, state: SessionState): readonly ModelMessage[] {
+  const messages = messagesOf(state);
+  const [first, ...rest] = messages;
+  if (model.compacts || state.compactions.length === 0 || first?.role !== "assistant") return messages;
+  return [{ ...first, blocks: first.blocks.map(({ part }) => ({ part })) }, ...rest];
 }

@@ -19,6 +19,7 @@ import type {
   ToolResult,
   TurnId,
 } from "../protocol/types.ts";
+import { backTo, compacted, endOf, type Mark, type Thread, withoutCompaction } from "./thread.ts";
 
 type EventOf<Type extends SessionEvent["type"]> = Extract<SessionEvent, { readonly type: Type }>;
 
@@ -36,10 +37,10 @@ export interface TurnRecord {
   readonly model: string;
   readonly recorded: boolean;
   readonly prompt: readonly PromptPart[];
-  /** The facts of the moment that followed the prompt. */
+  /** The facts of the moment that follow it. */
   readonly context: string;
-  /** Messages before the turn's prompt. */
-  readonly messagesBefore: number;
+  /** Where the conversation was before the turn's prompt. */
+  readonly before: Mark;
   readonly changes: readonly FileChange[];
   /** The files in which it is undone, by URI. */
   readonly undone: ReadonlySet<string>;
@@ -58,8 +59,8 @@ export interface RestoreRecord {
   readonly changes: readonly FileChange[];
   /** The files in which it took its turns back, by URI. */
   readonly restored: ReadonlySet<string>;
-  /** The messages that it took out of the conversation. */
-  readonly removed: readonly ModelMessage[];
+  /** The conversation that it took turns out of, while it is not undone. */
+  readonly former: Thread | undefined;
   /** The last turn of the session at that time. */
   readonly lastTurn: TurnId | undefined;
   readonly finished: boolean;
@@ -67,7 +68,7 @@ export interface RestoreRecord {
 }
 
 /** Everything a session knows, derived from its events alone. */
-export interface SessionState {
+export interface SessionState extends Thread {
   /** Position of the last event; 0 before the first. */
   readonly seq: number;
   readonly sessionId: SessionId | undefined;
@@ -76,8 +77,6 @@ export interface SessionState {
   readonly system: string | undefined;
   /** The tools that models are told of; all of them when `undefined`. */
   readonly tools: readonly string[] | undefined;
-  /** Messages of finished steps. */
-  readonly settled: readonly ModelMessage[];
   readonly open: OpenStep | undefined;
   readonly turns: readonly TurnRecord[];
   readonly restores: readonly RestoreRecord[];
@@ -94,6 +93,7 @@ export const initialState: SessionState = {
   system: undefined,
   tools: undefined,
   settled: [],
+  compactions: [],
   open: undefined,
   turns: [],
   restores: [],
@@ -148,6 +148,10 @@ function reduce(state: SessionState, event: SessionEvent, lists: Lists): Session
       return withRestore(next, event.restoreId, (one) => ({ ...one, changes: withoutLast(one.changes, event.uri) }));
     case "restore_finished":
       return finishRestore(settle(next, lists), event);
+    case "compacted":
+      return compact(settle(next, lists), event);
+    case "compaction_undone":
+      return { ...next, ...withoutCompaction(settle(next, lists), event.compactionId) };
     default:
       return next;
   }
@@ -205,7 +209,7 @@ function startTurn(state: SessionState, event: EventOf<"turn_started">, lists: L
     recorded,
     prompt,
     context,
-    messagesBefore: state.settled.length,
+    before: endOf(state),
     changes: [],
     undone: new Set(),
     gone: false,
@@ -213,7 +217,7 @@ function startTurn(state: SessionState, event: EventOf<"turn_started">, lists: L
   };
   return {
     ...state,
-    settled: lists.append(state.settled, { role: "user", parts: [...prompt, ...contextParts(context)] }),
+    settled: lists.append(state.settled, { role: "user", parts: partsOf(event) }),
     turns: lists.append(state.turns, record),
   };
 }
@@ -244,7 +248,7 @@ function newRestore(
   lastTurn: TurnId | undefined,
 ): RestoreRecord {
   const scope = { target, fileTurns, conversationTurns };
-  const nothing = { changes: [], restored: new Set<string>(), removed: [] };
+  const nothing = { changes: [], restored: new Set<string>(), former: undefined };
   return { restoreId, ...scope, ...nothing, lastTurn, finished: false, undone: false };
 }
 
@@ -274,29 +278,35 @@ function finishRestore(state: SessionState, { restoreId, files }: EventOf<"resto
 function takeBack(state: SessionState, record: RestoreRecord): SessionState {
   const { fileTurns, conversationTurns, restored } = record;
   const first = state.turns.find(({ turnId }) => conversationTurns.includes(turnId));
-  const kept = first ? first.messagesBefore : state.settled.length;
   const turns = state.turns.map((turn) => ({
     ...turn,
     undone: fileTurns.includes(turn.turnId) ? turn.undone.union(restored) : turn.undone,
     gone: turn.gone || conversationTurns.includes(turn.turnId),
   }));
-  const next = { ...state, turns, settled: state.settled.slice(0, kept) };
-  return withRestore(next, record.restoreId, () => ({ ...record, removed: state.settled.slice(kept) }));
+  const { settled, compactions } = state;
+  const next = { ...state, turns, ...(first ? backTo(state, first.before) : {}) };
+  const former = first ? { settled, compactions } : undefined;
+  return withRestore(next, record.restoreId, () => ({ ...record, former }));
 }
 
 /** The reverse, in the files that could be brought back. */
 function bringBack(state: SessionState, record: RestoreRecord, files: ReadonlySet<string>): SessionState {
-  const { fileTurns, conversationTurns, restored, removed } = record;
+  const { fileTurns, conversationTurns, restored, former } = record;
   const back = restored.intersection(files);
   const turns = state.turns.map((turn) => ({
     ...turn,
     undone: fileTurns.includes(turn.turnId) ? turn.undone.difference(back) : turn.undone,
     gone: turn.gone && !conversationTurns.includes(turn.turnId),
   }));
-  const next = { ...state, turns, settled: [...state.settled, ...removed] };
-  return withRestore(next, record.restoreId, (one) => ({ ...one, undone: true, removed: [] }));
+  const next = { ...state, turns, ...former };
+  return withRestore(next, record.restoreId, (one) => ({ ...one, undone: true, former: undefined }));
 }
 
-function contextParts(context: string): readonly PromptPart[] {
-  return context ? [{ type: "text", text: context }] : [];
+function compact(state: SessionState, event: EventOf<"compacted">): SessionState {
+  const turn = event.turnId === undefined ? undefined : state.turns.find(({ turnId }) => turnId === event.turnId);
+  return { ...state, ...compacted(state, event, turn ? partsOf(turn) : [], state.turns.at(-1)?.turnId) };
+}
+
+function partsOf({ prompt, context }: { readonly prompt: readonly PromptPart[]; readonly context: string }) {
+  return context ? [...prompt, { type: "text", text: context } as const] : prompt;
 }

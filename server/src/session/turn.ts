@@ -32,6 +32,11 @@ export interface TurnDeps extends FallbackDeps {
   /** In a stable order. */
   readonly tools: readonly ToolSpec[];
   readonly createScheduler: (signal: AbortSignal) => StepScheduler;
+  /**
+   * Shortens the conversation where the next request needs it; true when it did. `refused`: the vendor has said that the
+   * request is too long. Absent where conversations are left as they are.
+   */
+  readonly makeRoom?: (model: TurnModel, when: "step" | "refused", signal: AbortSignal) => Promise<boolean>;
   /** Shared by all turns of a host: it learns from each. */
   readonly tokens: TokenCounts;
   readonly clock: Clock;
@@ -56,11 +61,12 @@ export async function runTurn(deps: TurnDeps, turnId: TurnId, signal: AbortSigna
   const fallbacks = new Fallbacks(deps);
   let cuts = 0;
   for (let step = 1; step <= deps.maxSteps; step++) {
+    const { model } = fallbacks;
+    await deps.makeRoom?.(model, "step", signal);
     if (signal.aborted) return { stopReason: "cancelled" };
     const phases = new PhaseRecorder(deps.clock.now);
     phases.enter("build");
     await deps.session.append({ type: "step_started", turnId, step });
-    const { model } = fallbacks;
     let answer = await runStep(deps, model, turnId, step, phases, signal);
     if (answer.error && canAskAgain(answer)) {
       const reason = messageOf(answer.error);
@@ -71,6 +77,7 @@ export async function runTurn(deps: TurnDeps, turnId: TurnId, signal: AbortSigna
     const finished = { ...stepFinished(model, turnId, step, answer), phases: phases.phases };
     await deps.session.append(...promptEvents(deps, turnId, step, answer), finished);
     if (signal.aborted) return { stopReason: "cancelled", ...unfinishedOf(answer) };
+    if (isTooLong(answer) && (await deps.makeRoom?.(model, "refused", signal))) continue;
     if (answer.error) {
       cuts += 1;
       if (answer.calls === 0 || cuts >= maxCuts) {
@@ -214,6 +221,12 @@ async function receive(open: OpenAnswer, event: ModelEvent): Promise<void> {
       answer.usage = event.usage;
       answer.detail = event.detail;
   }
+}
+
+/** The request did not fit the window, or the answer ran out of it. */
+function isTooLong({ error, stop, calls }: Answer): boolean {
+  if (error instanceof ProviderError) return error.kind === "contextOverflow" && calls === 0;
+  return stop === "context_overflow";
 }
 
 function canAskAgain(answer: Answer): boolean {

@@ -11,6 +11,7 @@ import { messageOf } from "../../../server/src/base/errors.ts";
 import { type Answer, buildAnswer } from "./answer.ts";
 import { anthropicWire } from "./anthropicWire.ts";
 import { chatWire } from "./chatWire.ts";
+import { asCompaction, asksToCompact } from "./compaction.ts";
 import { control } from "./control.ts";
 import { Conversations, noteAnswer, placeRequest } from "./conversations.ts";
 import { diagnose } from "./diagnostics.ts";
@@ -149,6 +150,11 @@ export class ModelDouble implements AsyncDisposable {
     this.#conversations.announceRewind(prompt);
   }
 
+  /** The next request of each conversation takes back its last compaction. */
+  announceReturn(): void {
+    this.#conversations.announceReturn();
+  }
+
   /** Plays other scripts from now on; conversations begin anew, the cache stays. */
   setScript(script: Script | readonly Script[]): void {
     this.#conversations.reset([script].flat());
@@ -215,7 +221,8 @@ export class ModelDouble implements AsyncDisposable {
     const record = this.#record(api, path, request, body);
     const refusal = refuseKey(api, request.headers, this.#options.key) ?? unreadable(record);
     if (refusal || !record.json || !record.view) return this.#refuse(record, response, refusal ?? notJson);
-    const conversation = this.#conversations.find(record.view, record.headers);
+    const compacts = asksToCompact(api, record.json);
+    const conversation = this.#conversations.find(record.view, record.headers, compacts);
     record.conversation = conversation?.key ?? "";
     const found = checkRequest(record, conversation, this.#memory, this.#options);
     for (const { rule, message } of found) this.#violate(record, rule, message);
@@ -241,6 +248,7 @@ export class ModelDouble implements AsyncDisposable {
         `${this.#options.seed ?? "double"}/${record.conversation}/${record.step}/${record.attempt}`,
         faults,
       );
+      if (compacts) answer = asCompaction(answer, step);
     } catch (error) {
       return this.#refuse(record, response, lost(messageOf(error)));
     }

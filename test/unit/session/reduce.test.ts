@@ -65,7 +65,7 @@ describe("messages", () => {
     expect(whole).toEqual(reduceAll(initialState, events));
     expect(whole).toEqual(events.reduce((state, event) => reduceAll(state, [event]), initialState));
     expect(messagesOf(whole)).toHaveLength(6);
-    expect(whole.turns.map(({ messagesBefore, finished }) => [messagesBefore, finished])).toEqual([
+    expect(whole.turns.map(({ before, finished }) => [before.messages, finished])).toEqual([
       [0, true],
       [2, true],
       [4, true],
