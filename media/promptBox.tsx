@@ -6,6 +6,7 @@
 import { useEffect, useRef } from "preact/hooks";
 import type { ReferenceChip } from "../server/src/protocol/panel.ts";
 import type { ModelChoice } from "../server/src/protocol/types.ts";
+import { ContextMeter, FullWarning } from "./contextMeter.tsx";
 import type { Page } from "./page.ts";
 import { Icon, IconButton } from "./parts.tsx";
 import { isRunning, type PanelState } from "./state.ts";
@@ -44,6 +45,7 @@ export function PromptBox({ state, page, draft, onDraft, onSend }: PromptBoxProp
         onSend();
       }}
     >
+      <FullWarning context={state.session.context} disabled={running} page={page} />
       <Chips chips={state.chips} page={page} />
       <textarea
         ref={box}
@@ -58,6 +60,7 @@ export function PromptBox({ state, page, draft, onDraft, onSend }: PromptBoxProp
       />
       <div class="prompt-bar">
         <ModelPicker models={state.models} selected={state.selected} page={page} />
+        <ContextMeter context={state.session.context} />
         {running ? (
           <IconButton icon="stop-circle" label="Stop" class="stop" onClick={() => page.post({ type: "stop" })} />
         ) : (

@@ -7,6 +7,7 @@
 import type { HostState, PanelAction, PendingSummary, ReferenceChip, ToPanel } from "../server/src/protocol/panel.ts";
 import type {
   CompactionReason,
+  ContextSize,
   Failure,
   ModelChoice,
   SessionDelta,
@@ -32,6 +33,8 @@ export interface SessionView {
   readonly restores: readonly RestoreView[];
   /** Why the conversation is being compacted, while it is. */
   readonly compacting: CompactionReason | undefined;
+  /** What the conversation takes of the model's window, as of the last request. Not known before the first. */
+  readonly context: ContextSize | undefined;
 }
 
 /** Everything on the page but the user's drafts. */
@@ -81,6 +84,7 @@ const noSession: SessionView = {
   current: undefined,
   restores: [],
   compacting: undefined,
+  context: undefined,
 };
 
 /** The page before it has been told anything. */
@@ -236,7 +240,7 @@ function foldSession(session: SessionView, update: SessionUpdate): SessionView {
 
 function foldEvent(session: SessionView, event: SessionEvent): SessionView {
   if (event.seq <= session.seq) return session;
-  const next = { ...session, seq: event.seq };
+  const next = { ...session, seq: event.seq, context: foldContext(session.context, event) };
   const { earlier, current } = session;
   switch (event.type) {
     case "session_created":
@@ -260,6 +264,26 @@ function foldEvent(session: SessionView, event: SessionEvent): SessionView {
       return withRestores(next, foldRestores(session.restores, event, current?.turnId));
     default:
       return { ...next, current: current && foldTurn(current, event) };
+  }
+}
+
+/** A conversation that has gone back, or has come back, is measured by its next request. */
+function foldContext(context: ContextSize | undefined, event: SessionEvent): ContextSize | undefined {
+  switch (event.type) {
+    case "step_finished":
+      return event.context ?? context;
+    case "compacted": {
+      if (!context) return undefined;
+      const { tools, system, instructions } = context.parts;
+      const summary = Math.max(0, event.tokensAfter - tools - system - instructions);
+      return { ...context, parts: { tools, system, instructions, summary, history: 0, attached: 0 } };
+    }
+    case "compaction_undone":
+      return undefined;
+    case "restore_started":
+      return event.conversationTurns.length > 0 ? undefined : context;
+    default:
+      return context;
   }
 }
 

@@ -428,7 +428,7 @@ function Footer(props: { readonly turn: TurnView; readonly models: readonly Mode
         <span title={tokens > 0 ? detail : ""}>
           {parts.map((part, index) => (
             <span key={part} class="whole">
-              {index === 0 ? part : ` · ${part}`}
+              {index < parts.length - 1 ? `${part} · ` : part}
             </span>
           ))}
         </span>

@@ -7,7 +7,7 @@
 import type { Browser, Locator } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { FromPanel, ToPanel } from "../../server/src/protocol/panel.ts";
-import type { RestoreId, SessionEventBody, SessionId } from "../../server/src/protocol/types.ts";
+import type { RestoreId, SessionEvent, SessionEventBody, SessionId } from "../../server/src/protocol/types.ts";
 import {
   buildPanel,
   openBrowser,
@@ -98,7 +98,10 @@ const spent: ToPanel = {
 };
 
 /** A session with one slow turn, loaded whole. */
-const slow: ToPanel = { type: "session", sessionId, events: say.slowTurn(), live: [] };
+const slow: Extract<ToPanel, { type: "session" }> = { type: "session", sessionId, events: say.slowTurn(), live: [] };
+
+const nearlyFull = (event: SessionEvent): SessionEvent =>
+  event.type === "step_finished" ? { ...event, context: say.contextOf(131_000) } : event;
 
 describe("where the time went", () => {
   const section = ({ page }: PanelPage) => page.getByRole("region", { name: "Where the time went" });
@@ -205,6 +208,49 @@ describe("where the time went", () => {
           .getByRole("button", { name: /Drawing the end/ })
           .count(),
       ).toBe(0);
+    }));
+});
+
+describe("the context meter", () => {
+  const meter = (panel: PanelPage) => button(panel, /^Context window/);
+  const full: ToPanel = { ...slow, events: slow.events.map(nearlyFull) };
+
+  test("is not there before the first request, and says its parts to keyboard and pointer", () =>
+    withPanel([], async (panel) => {
+      expect(await meter(panel).count()).toBe(0);
+      await panel.send(slow);
+      expect(await meter(panel).getAttribute("aria-label")).toBe("Context window 52 % full: 88.1k of 200.0k tokens");
+      const table = panel.page.getByRole("table", { name: "88.1k of 200.0k tokens, full at 168.0k" });
+      await meter(panel).focus();
+      expect(await table.getByRole("row").allInnerTexts()).toEqual([
+        "Part\tTokens\tShare",
+        "Tools\t5.9k\t3 %",
+        "System prompt\t1.8k\t1 %",
+        "Project instructions\t1.3k\t1 %",
+        "Conversation\t78.7k\t39 %",
+        "Attached to the prompt\t400\t< 1 %",
+        "Kept for the answer\t32.0k\t16 %",
+        "Free\t79.9k\t40 %",
+      ]);
+      await panel.page.keyboard.press("Escape");
+      expect(await table.count()).toBe(0);
+      await meter(panel).hover();
+      await table.waitFor();
+      await meter(panel).click();
+      await box(panel).hover();
+      await table.waitFor();
+      await box(panel).click();
+      expect(await table.count()).toBe(0);
+      expect(await panel.page.getByText(/context window is/).count()).toBe(0);
+    }));
+
+  test("from 80 % on it warns, and offers what to do", () =>
+    withPanel([full], async (panel) => {
+      await panel.page.getByRole("status").getByText("The context window is 84 % full.").waitFor();
+      await button(panel, "Compact").click();
+      expect(await panel.posted()).toEqual([{ type: "compact" }]);
+      await panel.page.getByRole("status").getByRole("button", { name: "New session" }).click();
+      expect(await panel.posted()).toEqual([{ type: "new_session" }]);
     }));
 });
 
@@ -645,6 +691,7 @@ describe("the page", () => {
     ["empty", []],
     ["cost", [spent]],
     ["waterfall", [slow, { type: "why" }]],
+    ["nearly full", [{ ...slow, events: slow.events.map(nearlyFull) }]],
     ["asking", [session(...begun, say.called(1, 0, "c1", "shell", {}), say.asks("c1", { detail: "x".repeat(400) }))]],
     ["done", [answer(`${"word ".repeat(80)}\n\n\`\`\`ts\n${"x".repeat(300)}\n\`\`\`\n\n${"y".repeat(300)}`)]],
   ];
@@ -656,7 +703,7 @@ describe("the page", () => {
           await page.locator("html").evaluate((root, name) => root.setAttribute("data-theme", name), theme);
           const wide = await page
             .locator(
-              "html, main, .app, .transcript, .prompt, .card, .markdown, .cost, .waterfall, .waterfall *:not(svg, rect, .for-screen-readers, .for-screen-readers *)",
+              "html, main, .app, .transcript, .prompt, .card, .markdown, .cost, .waterfall, .meter-warning, .prompt-bar, .waterfall *:not(svg, rect, .for-screen-readers, .for-screen-readers *)",
             )
             .evaluateAll((all) => all.filter((element) => element.scrollWidth > element.clientWidth + 1).map(String));
           expect(wide, theme).toEqual([]);

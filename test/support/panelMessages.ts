@@ -8,6 +8,7 @@ import type {
   AssistantPart,
   BlobId,
   CallId,
+  ContextSize,
   Json,
   ModelChoice,
   PermissionRequest,
@@ -140,7 +141,13 @@ export function stepEnded(step: number): SessionEventBody {
   };
 }
 
-/** A turn of two steps that took 42 s, most of them for an approval, and which missed the prompt cache: events by moment. */
+/** What a request took of a window of 200,000 tokens, whose conversation has `history` tokens. */
+export function contextOf(history: number): ContextSize {
+  const parts = { tools: 5_900, system: 1_800, instructions: 1_300, summary: 0, history, attached: 400 };
+  return { window: 200_000, reserve: 32_000, parts };
+}
+
+/** A turn of three steps that took 42 s, most of them for an approval, and which missed the prompt cache: events by moment. */
 export function slowTurn(): readonly SessionEvent[] {
   const at = (ms: number, body: SessionEventBody) => ({ ms, body });
   const timed = [
@@ -212,6 +219,7 @@ export function slowTurn(): readonly SessionEvent[] {
       ...stepEnded(3),
       usage: { inputTokens: 220, cacheReadTokens: 87_200, cacheWriteTokens: 700, outputTokens: 60, thinkingTokens: 0 },
       cost: 0.0291,
+      context: contextOf(78_720),
       phases: [
         { name: "build", fromMs: 0, ms: 8 },
         { name: "first_token", fromMs: 8, ms: 1_100 },

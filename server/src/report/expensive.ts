@@ -24,6 +24,7 @@ const manySteps = 10;
 const manyTokens = 10_000;
 const muchThinkingTokens = 2_000;
 const dearStepUsd = 0.05;
+const dearCompactionUsd = 0.01;
 
 /** What each looks for is its name. */
 export const expensiveRules: readonly FoundBy[] = [
@@ -33,6 +34,7 @@ export const expensiveRules: readonly FoundBy[] = [
   thinking,
   priceSteps,
   dearSteps,
+  compactions,
 ];
 
 /** What the steps beyond the usual number explain. */
@@ -123,5 +125,13 @@ function dearSteps(turn: Turn): readonly Finding[] {
     if (usd < dearStepUsd || usd <= cost / 2) return [];
     const text = `Step ${step.step} alone cost ${dollars(usd)} of ${dollars(cost)}.`;
     return [{ rule: "dear_step", text, share: usd / cost, row: rowIdOf(step) }];
+  });
+}
+
+function compactions({ times, cost }: Turn): readonly Finding[] {
+  return times.compactions.flatMap(({ cost: usd = 0, tokensBefore, tokensAfter }, index) => {
+    if (usd < dearCompactionUsd) return [];
+    const text = `Compacting the conversation from ${count(tokensBefore)} to ${count(tokensAfter)} tokens cost ${dollars(usd)}.`;
+    return [{ rule: "compaction_cost", text, share: usd / cost, row: `compaction ${index + 1}` }];
   });
 }

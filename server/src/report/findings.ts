@@ -16,7 +16,7 @@ const maxFindings = 8;
 
 /** What stands out in a turn that has ended, what explains most first. Empty when nothing does. */
 export function findingsOf(times: TurnTimes, waterfall: Waterfall): readonly Finding[] {
-  const cost = times.steps.reduce((sum, step) => sum + (step.cost ?? 0), 0);
+  const cost = [...times.steps, ...times.compactions].reduce((sum, one) => sum + (one.cost ?? 0), 0);
   const weight = times.steps.reduce((sum, { usage }) => sum + (usage ? weightOf(usage) : 0), 0);
   const turn: Turn = { times, waterfall, cost, weight };
   return [...slowRules, ...expensiveRules]

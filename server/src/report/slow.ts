@@ -104,6 +104,7 @@ const waitWords: { readonly [cause in Cause]?: string } = {
   settle: "edits waited for the editor's formatter and problems (hermes.edits.diagnosticsWaitMs)",
   prepare: "the model and an answer from before were looked for",
   build: "Hermes prepared its requests",
+  compaction: "the conversation was compacted before it could go on",
   tool_queue: "calls waited for others that touch the same files, or for a free place",
   paint: "the panel drew the end of the turn",
 };

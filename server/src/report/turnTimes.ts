@@ -51,6 +51,17 @@ export interface ModelChangeTimes {
   readonly reason: string;
 }
 
+/** The conversation was compacted, in the midst of the turn. */
+export interface CompactionTimes {
+  /** When it was done. */
+  readonly at: number;
+  readonly ms: number;
+  readonly tokensBefore: number;
+  readonly tokensAfter: number;
+  /** US dollars. */
+  readonly cost?: number;
+}
+
 /** The times of one turn, in milliseconds since the epoch. */
 export interface TurnTimes {
   /** When its prompt arrived. */
@@ -62,6 +73,7 @@ export interface TurnTimes {
   readonly steps: readonly StepTimes[];
   readonly calls: readonly CallTimes[];
   readonly changes: readonly ModelChangeTimes[];
+  readonly compactions: readonly CompactionTimes[];
   /** Of the last event, and of the last one before that moment. */
   readonly lastAt: number;
   readonly beforeAt: number;
@@ -70,7 +82,8 @@ export interface TurnTimes {
 /** The times of a turn that begins. */
 export function beginTimes({ at, preparedMs = 0, model }: Extract<SessionEvent, { type: "turn_started" }>): TurnTimes {
   const startedAt = at - preparedMs;
-  return { startedAt, model, reused: false, steps: [], calls: [], changes: [], lastAt: at, beforeAt: at };
+  const nothing = { steps: [], calls: [], changes: [], compactions: [] };
+  return { startedAt, model, reused: false, ...nothing, lastAt: at, beforeAt: at };
 }
 
 /** The times after one more event of the turn. */
@@ -103,6 +116,11 @@ export function foldTimes(times: TurnTimes, event: SessionEvent): TurnTimes {
     case "model_changed": {
       const { at, step, label, reason } = event;
       return { ...next, model: event.to, changes: [...times.changes, { at, step, label, reason }] };
+    }
+    case "compacted": {
+      const { at, durationMs: ms, tokensBefore, tokensAfter, cost } = event;
+      const compaction = { at, ms, tokensBefore, tokensAfter, ...(cost === undefined ? {} : { cost }) };
+      return { ...next, compactions: [...times.compactions, compaction] };
     }
     case "assistant_block": {
       const { part } = event.block;

@@ -5,11 +5,11 @@
  * first one of `causes` that is at work then; where none is, to `other`. So the parts always add up to the total.
  */
 import type { Phase, PhaseName } from "../protocol/types.ts";
-import type { CallTimes, StepTimes, TurnTimes } from "./turnTimes.ts";
+import type { CallTimes, CompactionTimes, StepTimes, TurnTimes } from "./turnTimes.ts";
 
 /**
  * What a moment of a turn may be put down to, the one that counts first at the top: a question waits for the user, a
- * change is written, the editor formats and checks it, a tool runs, then what a request does, then what waits behind it.
+ * change is written, the editor formats and checks it, a tool runs, then what a request does, then what is done before it.
  * `unknown` is time of a step that was cut off, `paint` is drawing the end of the turn.
  */
 export const causes = [
@@ -22,6 +22,7 @@ export const causes = [
   "connect",
   "queue",
   "wait",
+  "compaction",
   "build",
   "tool_queue",
   "prepare",
@@ -43,6 +44,7 @@ export const causeNames: { readonly [cause in Cause]: string } = {
   connect: "Connecting",
   queue: "Waiting for a free request",
   wait: "Waiting to ask again",
+  compaction: "Compacting the conversation",
   build: "Preparing requests",
   tool_queue: "Tools waiting",
   prepare: "Before the first step",
@@ -62,7 +64,7 @@ export interface Span {
 
 /** A row: what it is, and its bars. */
 export interface Row {
-  /** Stable within a turn: `prepare`, `step 2`, `call ID`, `paint`. */
+  /** Stable within a turn: `prepare`, `step 2`, `call ID`, `compaction 1`, `paint`. */
   readonly id: string;
   /** OpenTelemetry's name of the operation, where it has one. */
   readonly operation?: "chat" | "execute_tool";
@@ -100,6 +102,7 @@ export function waterfallOf(times: TurnTimes, paintMs?: number): Waterfall {
   const rows = [
     row("prepare", "Before the first step", [prepareSpan(times, end)]),
     ...times.steps.map((step, index) => stepRow(times, step, index)),
+    ...times.compactions.map((compaction, index) => compactionRow(times, compaction, index)),
     ...times.calls.map((call) => callRow(times, call, end)),
     ...(paintMs ? [row("paint", "Drawing the end", [{ cause: "paint", fromMs: end, toMs: totalMs }])] : []),
   ]
@@ -160,6 +163,11 @@ function stepRow(times: TurnTimes, step: StepTimes, index: number): OpenRow {
     spans.push({ cause: "unknown", fromMs: from, toMs: (times.endedAt ?? times.lastAt) - times.startedAt });
   }
   return row(`step ${step.step}`, `Step ${step.step}`, spans, "chat");
+}
+
+function compactionRow({ startedAt }: TurnTimes, { at, ms }: CompactionTimes, index: number): OpenRow {
+  const toMs = at - startedAt;
+  return row(`compaction ${index + 1}`, "Compaction", [{ cause: "compaction", fromMs: toMs - ms, toMs }], "chat");
 }
 
 function phasesOf({ phases, endedAt, firstEventMs, totalMs }: StepTimes): readonly Phase[] {
