@@ -8,7 +8,7 @@ import type { Clock } from "./base/async.ts";
 import { isAbort, messageOf, RequestError, ToolError } from "./base/errors.ts";
 import { log } from "./base/trace.ts";
 import type { AnswerCache } from "./cache/answerCache.ts";
-import { TokenCounts } from "./model/tokens.ts";
+import type { TokenCounts } from "./model/tokens.ts";
 import type {
   ConflictParams,
   ConflictResult,
@@ -82,6 +82,8 @@ export interface HostDeps {
   /** Makes the tools of one session: tools may remember what happened in it. */
   readonly createRegistry: () => Registry;
   readonly models: Models;
+  /** Estimates of tokens, which learn from every turn. */
+  readonly tokens: TokenCounts;
   /** Permission rules and where the ones that the user adds are kept. */
   readonly permissions: ToolCallDeps["permissions"];
   /** Answers that may be given again, and what the settings say about who gives them. Absent where none are kept. */
@@ -118,7 +120,6 @@ export class AgentHost {
   readonly #live: LiveSessions;
   readonly #closing = new AbortController();
   readonly #fileOrder = createQueues();
-  readonly #tokens = new TokenCounts();
 
   constructor(deps: HostDeps) {
     this.#deps = deps;
@@ -352,7 +353,7 @@ export class AgentHost {
             resultBytes: () => resultLimit(session.state, model.spec),
             fileOrder: this.#fileOrder,
           }),
-          tokens: this.#tokens,
+          tokens: this.#deps.tokens,
           clock: this.#deps.clock,
           maxSteps: this.#deps.maxSteps(),
         },
