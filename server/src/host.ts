@@ -8,7 +8,7 @@ import type { Clock } from "./base/async.ts";
 import { isAbort, messageOf, RequestError, ToolError } from "./base/errors.ts";
 import { log } from "./base/trace.ts";
 import type { AnswerCache } from "./cache/answerCache.ts";
-import { TokenCounts } from "./model/tokens.ts";
+import type { TokenCounts } from "./model/tokens.ts";
 import type {
   CompactParams,
   CompactResult,
@@ -88,6 +88,8 @@ export interface HostDeps {
   /** Makes the tools of one session: tools may remember what happened in it. */
   readonly createRegistry: () => Registry;
   readonly models: Models;
+  /** Estimates of tokens, which learn from every turn. */
+  readonly tokens: TokenCounts;
   /** Permission rules and where the ones that the user adds are kept. */
   readonly permissions: ToolCallDeps["permissions"];
   /** Answers that may be given again, and what the settings say about who gives them. Absent where none are kept. */
@@ -129,12 +131,11 @@ export class AgentHost {
   readonly #compactions: Compactions;
   readonly #closing = new AbortController();
   readonly #fileOrder = createQueues();
-  readonly #tokens = new TokenCounts();
 
   constructor(deps: HostDeps) {
     this.#deps = deps;
     this.#live = new LiveSessions({ ...deps, fileOrder: this.#fileOrder });
-    this.#compactions = new Compactions({ ...deps, policy: deps.compaction, tokens: this.#tokens });
+    this.#compactions = new Compactions({ ...deps, policy: deps.compaction });
     deps.store.keepBlobs?.(() => this.#live.neededBlobs());
   }
 
@@ -415,7 +416,7 @@ export class AgentHost {
             fileOrder: this.#fileOrder,
           }),
           makeRoom: this.#compactions.forTurn(live, turnId),
-          tokens: this.#tokens,
+          tokens: this.#deps.tokens,
           clock: this.#deps.clock,
           maxSteps: this.#deps.maxSteps(),
         },

@@ -299,6 +299,22 @@ describe("the prompt box", () => {
       expect(await box(panel).inputValue()).toMatch(/^Explain how/);
     }));
 
+  test("says what a reference and a long text would cost before they are sent, for the model that is chosen", () =>
+    withPanel([], async (panel) => {
+      const chip = button(panel, "Reference src/parse.ts");
+      expect(await chip.getAttribute("aria-description")).toBe("≈ 1.2k tokens");
+      const cost = panel.page.locator(".prompt-cost");
+      await box(panel).fill("short");
+      expect(await cost.count()).toBe(0);
+      await box(panel).fill("é".repeat(1_000));
+      expect(await cost.textContent()).toBe("≈ 500 tokens");
+      const parse = { id: "a", label: "src/parse.ts", kind: "file", included: true, bytes: 4_800 } as const;
+      await panel.send({ type: "references", chips: [parse] });
+      expect(await cost.textContent()).toBe("≈ 1.7k tokens");
+      await panel.send({ type: "models", models: say.models, selected: "ollama/qwen3" });
+      expect([await cost.count(), await chip.getAttribute("aria-description")]).toEqual([0, null]);
+    }));
+
   test("does not take the keyboard unasked, and takes it when asked", () =>
     withPanel([answer("Done.")], async (panel) => {
       const isFocused = () => box(panel).evaluate((element) => element === document.activeElement);

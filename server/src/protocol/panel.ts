@@ -31,6 +31,8 @@ export interface ReferenceChip {
   readonly kind: "selection" | "file";
   /** False for what is only offered: the active editor, until the user adds it. */
   readonly included: boolean;
+  /** Bytes of the text that the model would be given. */
+  readonly bytes: number;
 }
 
 /** A file with pending hunks, as the panel lists it. */

@@ -5,7 +5,7 @@ import { expect, test } from "vitest";
 import { ago, relativePath, splitPath } from "../../../media/format.ts";
 import { changedFiles } from "../../../media/turnState.ts";
 import type { FileChange } from "../../../server/src/protocol/types.ts";
-import { count, dollars, duration, percent } from "../../../server/src/report/numbers.ts";
+import { aboutTokens, count, dollars, duration, percent } from "../../../server/src/report/numbers.ts";
 import { blob } from "../../support/panelMessages.ts";
 
 test.each([
@@ -21,6 +21,11 @@ test.each([
   [12_345, "12.3k"],
   [1_200_000, "1.2M"],
 ])("%d is %s", (value, expected) => expect(count(value)).toBe(expected));
+
+test("tokens are said to be about as many as the bytes make", () => {
+  expect(aboutTokens(400, 4)).toBe("≈ 100 tokens");
+  expect(aboutTokens(4_801, 4)).toBe("≈ 1.2k tokens");
+});
 
 test.each([
   [0.00123, "$0.0012"],
