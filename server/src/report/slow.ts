@@ -54,17 +54,17 @@ function approvals(turn: Turn): readonly Finding[] {
 function slowTools(turn: Turn): readonly Finding[] {
   const rows = turn.waterfall.rows.filter(({ operation }) => operation === "execute_tool");
   return rows.flatMap((row) => {
-    const spans = row.spans.filter(({ cause }) => cause === "tool" || cause === "apply");
+    const own: readonly Cause[] = ["tool", "apply"];
+    const spans = row.spans.filter(({ cause }) => own.includes(cause));
     const took = spans.reduce((sum, { fromMs, toMs }) => sum + toMs - fromMs, 0);
     if (took <= slowToolMs) return [];
-    const counted = spans.reduce((sum, span) => sum + countedMs(turn.waterfall.rows, span), 0);
-    return [ofTime(turn, "slow_tool", counted, `“${row.label}” ran for ${duration(took)}`, row)];
+    return [ofTime(turn, "slow_tool", countedOf(turn, row, own), `“${row.label}” ran for ${duration(took)}`, row)];
   });
 }
 
 function slowBeginnings(turn: Turn): readonly Finding[] {
   return turn.waterfall.rows.flatMap((row) => {
-    const ms = msOf(row, "first_token");
+    const ms = countedOf(turn, row, ["first_token"]);
     if (ms <= slowModelMs) return [];
     return [ofTime(turn, "slow_first_token", ms, `the model had not begun to answer in ${lower(row.label)}`, row)];
   });
@@ -72,7 +72,7 @@ function slowBeginnings(turn: Turn): readonly Finding[] {
 
 function slowAnswers(turn: Turn): readonly Finding[] {
   return turn.waterfall.rows.flatMap((row) => {
-    const ms = msOf(row, "generation");
+    const ms = countedOf(turn, row, ["generation"]);
     if (ms <= slowModelMs) return [];
     const usage = stepOf(turn, row)?.usage;
     const tokens = usage && usage.outputTokens > 0 ? ` ${count(usage.outputTokens)} tokens` : "";
@@ -138,8 +138,10 @@ function unexplained(turn: Turn): readonly Finding[] {
   return isMuch ? [ofTime(turn, "other", ms, "nothing that was recorded explains it")] : [];
 }
 
-function msOf({ spans }: Row, cause: Cause): number {
-  return spans.reduce((sum, span) => sum + (span.cause === cause ? span.toMs - span.fromMs : 0), 0);
+/** How long the turn was put down to these causes in a row. */
+function countedOf({ waterfall }: Turn, { spans }: Row, own: readonly Cause[]): number {
+  const counted = spans.filter(({ cause }) => own.includes(cause)).map((span) => countedMs(waterfall.rows, span));
+  return counted.reduce((sum, ms) => sum + ms, 0);
 }
 
 function stepOf({ times }: Turn, { id }: Row): StepTimes | undefined {
