@@ -22,7 +22,7 @@ const sectionNames: { readonly [section in ContextSection]: string } = {
   instructions: "Project instructions",
   summary: "Summary",
   history: "Conversation",
-  attached: "Attached to the prompt",
+  attached: "Attachments",
 };
 const sections = Object.keys(sectionNames) as readonly ContextSection[];
 

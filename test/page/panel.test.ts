@@ -120,7 +120,7 @@ describe("where the time went", () => {
       await unfold.press("Enter");
       expect(await cells(section(panel).getByRole("table"))).toEqual([
         "Part | Time | Share",
-        "Waiting for your approval | 22 s | 54 %",
+        "Waiting for you | 22 s | 54 %",
         "Model writing | 6.6 s | 16 %",
         "Running tools | 6.0 s | 14 %",
         "Waiting for the model | 3.8 s | 9 %",
@@ -135,7 +135,7 @@ describe("where the time went", () => {
         "Connecting | 96 ms | < 1 %",
         "Writing changes | 90 ms | < 1 %",
         "Preparing requests | 51 ms | < 1 %",
-        "Before the first step | 50 ms | < 1 %",
+        "Preparing the turn | 50 ms | < 1 %",
         "Tools waiting | 25 ms | < 1 %",
         "In all | 42 s | 100 %",
       ]);
@@ -157,7 +157,7 @@ describe("where the time went", () => {
       await found.getByRole("button", { name: /Most of the time/ }).press("Enter");
       const focused = panel.page.locator("button:focus");
       expect(await focused.getAttribute("aria-label")).toBe(
-        "Run npm test: 28 s, from 4.9 s. Tools waiting 15 ms, Waiting for your approval 22 s, Running tools 5.9 s.",
+        "Run npm test: 28 s, from 4.9 s. Tools waiting 15 ms, Waiting for you 22 s, Running tools 5.9 s.",
       );
       await panel.page.keyboard.press("ArrowDown");
       expect(await focused.getAttribute("aria-label")).toMatch(
@@ -228,7 +228,7 @@ describe("the context meter", () => {
         "System prompt\t1.8k\t1 %",
         "Project instructions\t1.3k\t1 %",
         "Conversation\t78.7k\t39 %",
-        "Attached to the prompt\t400\t< 1 %",
+        "Attachments\t400\t< 1 %",
         "Kept for the answer\t32.0k\t16 %",
         "Free\t79.9k\t40 %",
       ]);

@@ -35,7 +35,7 @@ export type Cause = (typeof causes)[number];
 
 /** What people are told of each. */
 export const causeNames: { readonly [cause in Cause]: string } = {
-  approval: "Waiting for your approval",
+  approval: "Waiting for you",
   apply: "Writing changes",
   settle: "Formatter and problems",
   tool: "Running tools",
@@ -47,7 +47,7 @@ export const causeNames: { readonly [cause in Cause]: string } = {
   compaction: "Compacting the conversation",
   build: "Preparing requests",
   tool_queue: "Tools waiting",
-  prepare: "Before the first step",
+  prepare: "Preparing the turn",
   unknown: "Not recorded",
   paint: "Drawing",
   other: "Other",
@@ -106,8 +106,9 @@ export function waterfallOf(times: TurnTimes, paintMs?: number): Waterfall {
     ...times.calls.map((call) => callRow(times, call, end)),
     ...(paintMs ? [row("paint", "Drawing the end", [{ cause: "paint", fromMs: end, toMs: totalMs }])] : []),
   ]
-    .map(({ spans, ...rest }) => bounded({ ...rest, spans: spans.map(clip).filter(isLong) }))
-    .filter(({ spans }) => spans.length > 0)
+    .map((open) => bounded({ ...open, spans: open.spans.map(clip) }))
+    // A step or a call that took no time is told all the same.
+    .filter(({ operation, spans }) => operation !== undefined || spans.length > 0)
     .toSorted((a, b) => a.fromMs - b.fromMs || a.toMs - b.toMs);
   const spans = rows.flatMap((one) => one.spans);
   return {
@@ -141,7 +142,7 @@ function row(id: string, label: string, spans: readonly Span[], operation?: Row[
 function bounded(open: OpenRow): Row {
   const { spans } = open;
   const fromMs = Math.min(...spans.map((span) => span.fromMs));
-  return { ...open, fromMs, toMs: Math.max(...spans.map((span) => span.toMs)) };
+  return { ...open, spans: spans.filter(isLong), fromMs, toMs: Math.max(...spans.map((span) => span.toMs)) };
 }
 
 function isLong({ fromMs, toMs }: Span): boolean {
@@ -162,6 +163,7 @@ function stepRow(times: TurnTimes, step: StepTimes, index: number): OpenRow {
   if (step.endedAt === undefined) {
     spans.push({ cause: "unknown", fromMs: from, toMs: (times.endedAt ?? times.lastAt) - times.startedAt });
   }
+  if (spans.length === 0) spans.push({ cause: "build", fromMs: from, toMs: from });
   return row(`step ${step.step}`, `Step ${step.step}`, spans, "chat");
 }
 
