@@ -47,7 +47,7 @@ export function carriedText(
   const context = turns.find((turn) => turn.context !== "" && turn.turnId !== turnId)?.context;
   return [
     carriedMark,
-    "The conversation so far was compacted to save room. This is what is carried over; the user has not just written it.",
+    `The conversation so far was compacted to save room (compaction ${state.compactions.length + 1}). This is what is carried over; the user has not just written it.`,
     ...(context ? [context] : []),
     ...section("What the user has said, word for word", userWords(spoken, room.words)),
     ...section("Files that were changed", changedFiles(state, turns)),
