@@ -7,7 +7,7 @@
  */
 import type { ModelMessage } from "../model/provider.ts";
 import type { AssistantBlock, FileChange, PromptPart, ToolCallPart, ToolResult, TurnId } from "../protocol/types.ts";
-import type { SessionState, TurnRecord } from "./reduce.ts";
+import { messagesOf, type SessionState, type TurnRecord } from "./reduce.ts";
 
 /** What a carried text begins with: no other message does. */
 export const carriedMark = "<compacted-conversation>";
@@ -60,12 +60,12 @@ export function carriedText(
 
 /** The end of the conversation by rule: the last summary, then texts, calls and results, the oldest left out first. */
 export function extractOf(
-  { settled, compactions }: SessionState,
+  state: SessionState,
   room: number,
   options: { readonly pruneSimilar: boolean },
 ): string {
-  const former = cutText(compactions.at(-1)?.summary ?? "", Math.floor(room / 3));
-  const lines = linesOf(settled, options.pruneSimilar);
+  const former = cutText(state.compactions.at(-1)?.summary ?? "", Math.floor(room / 3));
+  const lines = linesOf(messagesOf(state), options.pruneSimilar);
   const kept: string[] = [];
   let left = room - bytesOf(former);
   for (const line of lines.toReversed()) {

@@ -230,7 +230,7 @@ class Attempts {
       ...(turnId === undefined ? {} : { turnId }),
       reason,
       means,
-      messages: this.#state.settled.length,
+      messages: this.#parent.messages.length,
       summary,
       ...parts,
       carried: carriedText(this.#state, { turnId, summary, followsBlock: parts.block !== undefined }, room),
