@@ -59,11 +59,7 @@ export function carriedText(
 }
 
 /** The end of the conversation by rule: the last summary, then texts, calls and results, the oldest left out first. */
-export function extractOf(
-  state: SessionState,
-  room: number,
-  options: { readonly pruneSimilar: boolean },
-): string {
+export function extractOf(state: SessionState, room: number, options: { readonly pruneSimilar: boolean }): string {
   const former = cutText(state.compactions.at(-1)?.summary ?? "", Math.floor(room / 3));
   const lines = linesOf(messagesOf(state), options.pruneSimilar);
   const kept: string[] = [];

@@ -80,7 +80,9 @@ function priceStep({ price }: ModelSpec): number {
 
 function stepsOf(state: SessionState): number {
   const from = state.compactions.at(-1)?.length ?? 0;
-  return messagesOf(state).slice(from).filter(({ role }) => role === "assistant").length;
+  return messagesOf(state)
+    .slice(from)
+    .filter(({ role }) => role === "assistant").length;
 }
 
 /** Turns begun since the last compaction. */
