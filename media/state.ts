@@ -21,6 +21,8 @@ import { emptyTurn, foldTurn, streamTurn, type TurnView } from "./turnState.ts";
 export interface SessionView {
   readonly sessionId: SessionId | undefined;
   readonly title: string | undefined;
+  /** Whether there are turns before those that are here. */
+  readonly hasEarlier: boolean;
   /** Position of the last event that was folded. */
   readonly seq: number;
   /** All turns but the last one. */
@@ -68,6 +70,7 @@ export type PageAction =
 const noSession: SessionView = {
   sessionId: undefined,
   title: undefined,
+  hasEarlier: false,
   seq: 0,
   earlier: [],
   current: undefined,
@@ -178,7 +181,7 @@ export function turnsOf({ earlier, current }: SessionView): readonly TurnView[] 
 function showSession(state: PanelState, message: Extract<ToPanel, { type: "session" }>): PanelState {
   // A prompt in the empty state makes its session; that one is not another.
   const other = message.sessionId !== state.session.sessionId && state.session.sessionId !== undefined;
-  const blank = { ...noSession, sessionId: message.sessionId };
+  const blank = { ...noSession, sessionId: message.sessionId, hasEarlier: message.hasEarlier ?? false };
   const session = [...message.events, ...message.live].reduce(foldSession, blank);
   return {
     ...state,
@@ -212,13 +215,22 @@ function foldEvent(session: SessionView, event: SessionEvent): SessionView {
     case "title_set":
       return { ...next, title: event.title };
     case "turn_started":
-      return { ...next, earlier: current ? [...earlier, current] : earlier, current: emptyTurn(event) };
+      return { ...withinBounds(next, current ? [...earlier, current] : earlier), current: emptyTurn(event) };
     case "restore_started":
     case "restore_finished":
       return withRestores(next, foldRestores(session.restores, event, current?.turnId));
     default:
       return { ...next, current: current && foldTurn(current, event) };
   }
+}
+
+/** Turns that a page keeps; the oldest go, and are asked for again when the user wants to see them. */
+const mostTurns = 1_000;
+
+function withinBounds(session: SessionView, earlier: readonly TurnView[]): SessionView {
+  return earlier.length < mostTurns
+    ? { ...session, earlier }
+    : { ...session, earlier: earlier.slice(mostTurns / 2), hasEarlier: true };
 }
 
 /** Only turns for which something has changed become others. */

@@ -517,6 +517,17 @@ describe("the page", () => {
     });
   });
 
+  const withEarlier = (hasEarlier: boolean): ToPanel =>
+    ({ ...session(...begun, ended), hasEarlier }) as Extract<ToPanel, { type: "session" }>;
+
+  test("asks for the turns before those that it was given, and draws them above", () =>
+    withPanel([withEarlier(true)], async (panel) => {
+      await button(panel, "Show earlier").click();
+      expect(await panel.posted()).toEqual([{ type: "show_earlier", turns: 1 }]);
+      await panel.send(withEarlier(false));
+      expect(await button(panel, "Show earlier").count()).toBe(0);
+    }));
+
   test("draws what was spent by day, model and session, opens and closes by keyboard, and tells what is not known", () =>
     withPanel([], async (panel) => {
       await button(panel, "Cost").click();
