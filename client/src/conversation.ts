@@ -39,7 +39,7 @@ import { type Checkpoint, checkpointsOf } from "./checkpoints.ts";
 import type { EnteredCredential } from "./credentials.ts";
 
 /** Turns of a session that are shown first. */
-const newestTurns = 10;
+const newestTurns = 5;
 
 /** What is remembered for the workspace between windows. */
 export interface Memory {

@@ -10,8 +10,8 @@ import type { SessionEvent } from "../protocol/types.ts";
 import { type JournalLine, parseLine } from "./journalFile.ts";
 import type { SessionTail } from "./store.ts";
 
-/** Bytes that are read at first; four times as many each time they are not enough. */
-const firstWindow = 64 * 1024;
+/** Bytes that are read at first; four times as many each time they are not enough. Only lines that are needed are parsed. */
+const firstWindow = 256 * 1024;
 /** Bytes of the beginning, in which the title is. */
 const headBytes = 128 * 1024;
 const newline = 0x0a;

@@ -227,6 +227,6 @@ test("a session is shown by its newest turns, and by twice as many as there are 
   await conversation.open("s1" as SessionId);
   await conversation.showEarlier(14);
   await conversation.open("s2" as SessionId);
-  expect(asked.map((line) => JSON.parse(line.replace("session/load ", "")).turns)).toEqual([10, 28, 10]);
+  expect(asked.map((line) => JSON.parse(line.replace("session/load ", "")).turns)).toEqual([5, 28, 5]);
   expect(posted.every((message) => message.type === "session" && message.hasEarlier)).toBe(true);
 });
