@@ -18,6 +18,11 @@ export function count(value: number): string {
   return value < 1_000_000 ? `${(value / 1000).toFixed(1)}k` : `${(value / 1_000_000).toFixed(1)}M`;
 }
 
+/** Tokens of so many bytes of text, for a model with so many bytes to a token: `≈ 950 tokens`, `≈ 1.2k tokens`. */
+export function aboutTokens(bytes: number, bytesPerToken: number): string {
+  return `≈ ${count(Math.ceil(bytes / bytesPerToken))} tokens`;
+}
+
 /** US dollars, exact enough for small sums. */
 export function dollars(value: number): string {
   return `$${value.toFixed(value < 0.1 ? 4 : 2)}`;

@@ -8,7 +8,7 @@ import type { Clock } from "./base/async.ts";
 import { isAbort, messageOf, RequestError, ToolError } from "./base/errors.ts";
 import { log } from "./base/trace.ts";
 import type { AnswerCache } from "./cache/answerCache.ts";
-import { TokenCounts } from "./model/tokens.ts";
+import type { TokenCounts } from "./model/tokens.ts";
 import type {
   CompactParams,
   CompactResult,
@@ -58,7 +58,7 @@ import { type LiveSession, LiveSessions } from "./session/liveSessions.ts";
 import { momentContext, sessionPrompt, toldDate } from "./session/prompt.ts";
 import { isUnbegun } from "./session/reduce.ts";
 import { conflictOf, restore } from "./session/restore.ts";
-import type { Session } from "./session/session.ts";
+import { openOwner, type Session } from "./session/session.ts";
 import { composeTask } from "./session/tasks.ts";
 import { withoutCompaction } from "./session/thread.ts";
 import { createToolCalls, type ToolCallDeps } from "./session/toolCalls.ts";
@@ -88,6 +88,8 @@ export interface HostDeps {
   /** Makes the tools of one session: tools may remember what happened in it. */
   readonly createRegistry: () => Registry;
   readonly models: Models;
+  /** Estimates of tokens, which learn from every turn. */
+  readonly tokens: TokenCounts;
   /** Permission rules and where the ones that the user adds are kept. */
   readonly permissions: ToolCallDeps["permissions"];
   /** Answers that may be given again, and what the settings say about who gives them. Absent where none are kept. */
@@ -117,6 +119,9 @@ interface TurnParams extends PromptParams {
   readonly task?: TaskName;
 }
 
+/** How often the end of a session that is being written to is read before all of it is. */
+const maxTailReads = 3;
+
 /** Of more changed files than this, it is not asked which of them matter. */
 const manyFiles = 200;
 
@@ -127,12 +132,11 @@ export class AgentHost {
   readonly #compactions: Compactions;
   readonly #closing = new AbortController();
   readonly #fileOrder = createQueues();
-  readonly #tokens = new TokenCounts();
 
   constructor(deps: HostDeps) {
     this.#deps = deps;
     this.#live = new LiveSessions({ ...deps, fileOrder: this.#fileOrder });
-    this.#compactions = new Compactions({ ...deps, policy: deps.compaction, tokens: this.#tokens });
+    this.#compactions = new Compactions({ ...deps, policy: deps.compaction });
     deps.store.keepBlobs?.(() => this.#live.neededBlobs());
   }
 
@@ -144,8 +148,32 @@ export class AgentHost {
     return { sessionId: id };
   }
 
-  /** Reads a session and closes what a host that is gone left open in it. */
-  async loadSession(id: SessionId): Promise<LoadSessionResult> {
+  /**
+   * Reads a session and closes what a host that is gone left open in it. With `turns`, only so many of the newest are read
+   * where that is safe; then the session may not be in memory yet.
+   */
+  async loadSession(id: SessionId, turns?: number): Promise<LoadSessionResult> {
+    return (turns === undefined ? undefined : await this.#loadTail(id, turns)) ?? this.#loadWhole(id);
+  }
+
+  async #loadTail(id: SessionId, turns: number): Promise<LoadSessionResult | undefined> {
+    const opened = this.#live.present(id);
+    for (let tries = 1; tries <= maxTailReads; tries++) {
+      await opened?.session.idle();
+      const tail = await this.#deps.store.readTail?.(id, turns);
+      if (!tail) return undefined;
+      // What is open there may have to be closed first.
+      if (!opened) return openOwner(tail.events) ? undefined : { ...tail, live: [], running: false };
+      const last = tail.events.at(-1)?.seq ?? 0;
+      // Both halves of the answer are of one moment: nothing is awaited between here and `live`.
+      if (last > opened.session.state.seq) return undefined;
+      if (last === opened.session.state.seq)
+        return { ...tail, live: opened.session.live, running: opened.turn !== undefined };
+    }
+    return undefined;
+  }
+
+  async #loadWhole(id: SessionId): Promise<LoadSessionResult> {
     const opened = await this.#live.open(id);
     const { session } = opened;
     for (;;) {
@@ -156,7 +184,7 @@ export class AgentHost {
       if (last < session.state.seq) continue;
       if (last > session.state.seq && !opened.turn && opened.busy === 0) {
         await this.#live.reopen(id, opened);
-        return this.loadSession(id);
+        return this.#loadWhole(id);
       }
       return { events, live: session.live, running: opened.turn !== undefined };
     }
@@ -408,7 +436,7 @@ export class AgentHost {
             fileOrder: this.#fileOrder,
           }),
           makeRoom: this.#compactions.forTurn(live, turnId),
-          tokens: this.#tokens,
+          tokens: this.#deps.tokens,
           clock: this.#deps.clock,
           maxSteps: this.#deps.maxSteps(),
         },

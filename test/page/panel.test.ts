@@ -155,6 +155,22 @@ describe("the prompt box", () => {
       expect(await box(panel).inputValue()).toMatch(/^Explain how/);
     }));
 
+  test("says what a reference and a long text would cost before they are sent, for the model that is chosen", () =>
+    withPanel([], async (panel) => {
+      const chip = button(panel, "Reference src/parse.ts");
+      expect(await chip.getAttribute("aria-description")).toBe("≈ 1.2k tokens");
+      const cost = panel.page.locator(".prompt-cost");
+      await box(panel).fill("short");
+      expect(await cost.count()).toBe(0);
+      await box(panel).fill("é".repeat(1_000));
+      expect(await cost.textContent()).toBe("≈ 500 tokens");
+      const parse = { id: "a", label: "src/parse.ts", kind: "file", included: true, bytes: 4_800 } as const;
+      await panel.send({ type: "references", chips: [parse] });
+      expect(await cost.textContent()).toBe("≈ 1.7k tokens");
+      await panel.send({ type: "models", models: say.models, selected: "ollama/qwen3" });
+      expect([await cost.count(), await chip.getAttribute("aria-description")]).toEqual([0, null]);
+    }));
+
   test("does not take the keyboard unasked, and takes it when asked", () =>
     withPanel([answer("Done.")], async (panel) => {
       const isFocused = () => box(panel).evaluate((element) => element === document.activeElement);
@@ -543,6 +559,17 @@ describe("the page", () => {
       expect(await drawn.count()).toBe(400);
     });
   });
+
+  const withEarlier = (hasEarlier: boolean): ToPanel =>
+    ({ ...session(...begun, ended), hasEarlier }) as Extract<ToPanel, { type: "session" }>;
+
+  test("asks for the turns before those that it was given, and draws them above", () =>
+    withPanel([withEarlier(true)], async (panel) => {
+      await button(panel, "Show earlier").click();
+      expect(await panel.posted()).toEqual([{ type: "show_earlier", turns: 1 }]);
+      await panel.send(withEarlier(false));
+      expect(await button(panel, "Show earlier").count()).toBe(0);
+    }));
 
   test("draws what was spent by day, model and session, opens and closes by keyboard, and tells what is not known", () =>
     withPanel([], async (panel) => {

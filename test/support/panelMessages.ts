@@ -31,7 +31,13 @@ export const startAt = 1_790_000_000_000;
 
 /** Models: two ready, the recording, and one without its key. */
 export const models: readonly ModelChoice[] = [
-  { id: "anthropic/claude-sonnet-5-5", label: "Claude Sonnet 5.5", state: "ready", credential: "anthropic" },
+  {
+    id: "anthropic/claude-sonnet-5-5",
+    label: "Claude Sonnet 5.5",
+    state: "ready",
+    credential: "anthropic",
+    bytesPerToken: 4,
+  },
   { id: "ollama/qwen3", label: "qwen3 (Ollama)", state: "ready" },
   { id: "recorded/tour", label: "Recorded tour", state: "recording" },
   { id: "openai/gpt-6.1-sol", label: "GPT-6.1 Sol", state: "needs_key", credential: "openai" },
@@ -43,7 +49,7 @@ export function setUp(selected = "anthropic/claude-sonnet-5-5"): readonly ToPane
     { type: "workspace", name: "durations", root, folders: 1, trusted: true },
     { type: "host", state: "running" },
     { type: "models", models, selected },
-    { type: "references", chips: [{ id: "a", label: "src/parse.ts", kind: "file", included: false }] },
+    { type: "references", chips: [{ id: "a", label: "src/parse.ts", kind: "file", included: false, bytes: 4_800 }] },
     { type: "session", sessionId: undefined, events: [], live: [] },
   ];
 }

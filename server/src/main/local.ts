@@ -18,6 +18,7 @@ import { type Limits, type Period, periods, withBudget } from "../model/budget.t
 import type { Embedder } from "../model/embedder.ts";
 import { createOpenAIEmbedder } from "../model/openaiEmbeddings.ts";
 import { fromUsd } from "../model/price.ts";
+import { TokenCounts } from "../model/tokens.ts";
 import type { ListModelsResult } from "../protocol/methods.ts";
 import type { ApprovalChoice, PendingFile, PermissionRequest, SessionId, SessionUpdate } from "../protocol/types.ts";
 import type { CompactionPolicy } from "../session/compactPlan.ts";
@@ -94,8 +95,10 @@ export async function createLocalHost(options: LocalHostOptions): Promise<LocalH
     dayOf: localDay,
     createId,
   });
+  const tokens = new TokenCounts();
   const models = createLocalModels({
     config,
+    tokens,
     budget: withBudget({ ledger: spending, limits: () => readLimits(config) }),
     onProblem,
     ...(options.onModelsChanged ? { onDidChange: options.onModelsChanged } : {}),
@@ -122,6 +125,7 @@ export async function createLocalHost(options: LocalHostOptions): Promise<LocalH
     }),
     createRegistry: () => createRegistry(createBuiltinTools({ clock: systemClock })),
     models,
+    tokens,
     permissions: {
       rules,
       add: (rule) => ruleStore.add(rule),

@@ -22,6 +22,7 @@ import { createOpenAIResponsesProvider } from "../model/openaiResponses.ts";
 import { costOf, toUsd } from "../model/price.ts";
 import { compose, type Provider, type ProviderDecorator } from "../model/provider.ts";
 import { withRetry } from "../model/retry.ts";
+import type { TokenCounts } from "../model/tokens.ts";
 import type { ListModelsResult } from "../protocol/methods.ts";
 import type { CredentialName, ModelApi, ModelChoice, ModelSpec, Usage } from "../protocol/types.ts";
 import type { TurnModel } from "../session/fallback.ts";
@@ -44,6 +45,8 @@ export interface LocalModelsOptions {
   readonly onDidChange?: (list: ListModelsResult) => void;
   /** Writes down what requests spend, and holds them to the limits. */
   readonly budget: ProviderDecorator;
+  /** What is known of how models count. */
+  readonly tokens: TokenCounts;
   /** Told of fallbacks that cannot be used, when one would be. */
   readonly onProblem?: (problem: string) => void;
 }
@@ -61,6 +64,7 @@ export function createLocalModels(options: LocalModelsOptions): LocalModels {
 class MachineModels implements LocalModels {
   readonly #onDidChange: ((list: ListModelsResult) => void) | undefined;
   readonly #budget: ProviderDecorator;
+  readonly #tokens: TokenCounts;
   #config: Config;
   #credentials: Config["credentials"];
   #selected: string | undefined;
@@ -73,8 +77,9 @@ class MachineModels implements LocalModels {
   readonly #breakers = new Map<string, Breaker>();
   readonly #onProblem: (problem: string) => void;
 
-  constructor({ config, onDidChange, budget, onProblem }: LocalModelsOptions) {
+  constructor({ config, onDidChange, budget, tokens, onProblem }: LocalModelsOptions) {
     this.#budget = budget;
+    this.#tokens = tokens;
     this.#onProblem = onProblem ?? ((problem) => log("warn", problem));
     this.#config = config;
     this.#credentials = config.credentials;
@@ -208,7 +213,14 @@ class MachineModels implements LocalModels {
   #toChoice(spec: ModelSpec): ModelChoice {
     const credential = credentialOf[spec.api];
     const state = spec.api === "recorded" ? "recording" : this.#missing(spec) ? "needs_key" : "ready";
-    return { id: spec.id, label: spec.label, state, ...(credential && !spec.local ? { credential } : {}) };
+    const bytesPerToken = this.#tokens.bytesPerToken(spec);
+    return {
+      id: spec.id,
+      label: spec.label,
+      state,
+      bytesPerToken,
+      ...(credential && !spec.local ? { credential } : {}),
+    };
   }
 
   #withApi(spec: ModelSpec): ModelSpec {

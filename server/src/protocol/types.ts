@@ -142,6 +142,8 @@ export interface ModelChoice {
   readonly state: "ready" | "needs_key" | "recording";
   /** Which credential it needs, where it needs one. */
   readonly credential?: CredentialName;
+  /** Bytes of text that make a token for it, as far as is known: what a prompt will cost can be shown before it is sent. */
+  readonly bytesPerToken?: number;
 }
 
 /** Names of the credentials that Hermes knows. Their values never appear in events, logs or settings. */

@@ -2,7 +2,7 @@
  * Numbers, times and paths as people read them, as tables.
  */
 import { expect, test } from "vitest";
-import { ago, count, dollars, duration, relativePath, splitPath } from "../../../media/format.ts";
+import { aboutTokens, ago, count, dollars, duration, relativePath, splitPath } from "../../../media/format.ts";
 import { changedFiles } from "../../../media/turnState.ts";
 import type { FileChange } from "../../../server/src/protocol/types.ts";
 import { blob } from "../../support/panelMessages.ts";
@@ -20,6 +20,11 @@ test.each([
   [12_345, "12.3k"],
   [1_200_000, "1.2M"],
 ])("%d is %s", (value, expected) => expect(count(value)).toBe(expected));
+
+test("tokens are said to be about as many as the bytes make", () => {
+  expect(aboutTokens(400, 4)).toBe("≈ 100 tokens");
+  expect(aboutTokens(4_801, 4)).toBe("≈ 1.2k tokens");
+});
 
 test.each([
   [0.00123, "$0.0012"],
