@@ -24,6 +24,8 @@ import { emptyTurn, foldTurn, type PaintTimes, streamTurn, type TurnView } from 
 export interface SessionView {
   readonly sessionId: SessionId | undefined;
   readonly title: string | undefined;
+  /** Whether there are turns before those that are here. */
+  readonly hasEarlier: boolean;
   /** Position of the last event that was folded. */
   readonly seq: number;
   /** All turns but the last one. */
@@ -79,6 +81,7 @@ export type PageAction =
 const noSession: SessionView = {
   sessionId: undefined,
   title: undefined,
+  hasEarlier: false,
   seq: 0,
   earlier: [],
   current: undefined,
@@ -213,7 +216,7 @@ function withPaint(state: PanelState, { turnId, paint }: Extract<PageAction, { t
 function showSession(state: PanelState, message: Extract<ToPanel, { type: "session" }>): PanelState {
   // A prompt in the empty state makes its session; that one is not another.
   const other = message.sessionId !== state.session.sessionId && state.session.sessionId !== undefined;
-  const blank = { ...noSession, sessionId: message.sessionId };
+  const blank = { ...noSession, sessionId: message.sessionId, hasEarlier: message.hasEarlier ?? false };
   const session = [...message.events, ...message.live].reduce(foldSession, blank);
   return {
     ...state,
@@ -249,7 +252,7 @@ function foldEvent(session: SessionView, event: SessionEvent): SessionView {
     case "title_set":
       return { ...next, title: event.title };
     case "turn_started":
-      return { ...next, earlier: current ? [...earlier, current] : earlier, current: emptyTurn(event) };
+      return { ...withinBounds(next, current ? [...earlier, current] : earlier), current: emptyTurn(event) };
     case "compaction_undone":
       return {
         ...next,
@@ -285,6 +288,15 @@ function foldContext(context: ContextSize | undefined, event: SessionEvent): Con
     default:
       return context;
   }
+}
+
+/** Turns that a page keeps; the oldest go, and are asked for again when the user wants to see them. */
+const mostTurns = 1_000;
+
+function withinBounds(session: SessionView, earlier: readonly TurnView[]): SessionView {
+  return earlier.length < mostTurns
+    ? { ...session, earlier }
+    : { ...session, earlier: earlier.slice(mostTurns / 2), hasEarlier: true };
 }
 
 /** Only turns for which something has changed become others. */

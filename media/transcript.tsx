@@ -46,6 +46,10 @@ export function Transcript({ state, page }: { readonly state: PanelState; readon
   const turns = turnsOf(state.session);
   const pending = new Set(pendingFiles(state).flatMap(({ turnIds }) => turnIds));
   const { from, skipped, hidden } = visible(turns, limit);
+  const showEarlier = () => {
+    setLimit(limit + pageOfBlocks);
+    if (hidden === 0) page.post({ type: "show_earlier", turns: turns.length });
+  };
   const { restores } = state.session;
   const gone = goneTurns(restores);
   const drawTurn = (turn: TurnView, skip: number) => (
@@ -66,9 +70,9 @@ export function Transcript({ state, page }: { readonly state: PanelState; readon
   return (
     <div class="transcript-frame">
       <div class="transcript" ref={scroller} onScroll={onScroll} role="log" aria-live="off" aria-label="Conversation">
-        {hidden > 0 ? (
+        {hidden > 0 || state.session.hasEarlier ? (
           <div class="show-earlier">
-            <Button onClick={() => setLimit(limit + pageOfBlocks)}>Show earlier</Button>
+            <Button onClick={showEarlier}>Show earlier</Button>
           </div>
         ) : null}
         {turns.slice(from).map((turn, index) => (

@@ -58,7 +58,7 @@ import { type LiveSession, LiveSessions } from "./session/liveSessions.ts";
 import { momentContext, sessionPrompt, toldDate } from "./session/prompt.ts";
 import { isUnbegun } from "./session/reduce.ts";
 import { conflictOf, restore } from "./session/restore.ts";
-import type { Session } from "./session/session.ts";
+import { openOwner, type Session } from "./session/session.ts";
 import { composeTask } from "./session/tasks.ts";
 import { withoutCompaction } from "./session/thread.ts";
 import { createToolCalls, type ToolCallDeps } from "./session/toolCalls.ts";
@@ -121,6 +121,9 @@ interface TurnParams extends PromptParams {
   readonly receivedAt: number;
 }
 
+/** How often the end of a session that is being written to is read before all of it is. */
+const maxTailReads = 3;
+
 /** Of more changed files than this, it is not asked which of them matter. */
 const manyFiles = 200;
 
@@ -147,8 +150,32 @@ export class AgentHost {
     return { sessionId: id };
   }
 
-  /** Reads a session and closes what a host that is gone left open in it. */
-  async loadSession(id: SessionId): Promise<LoadSessionResult> {
+  /**
+   * Reads a session and closes what a host that is gone left open in it. With `turns`, only so many of the newest are read
+   * where that is safe; then the session may not be in memory yet.
+   */
+  async loadSession(id: SessionId, turns?: number): Promise<LoadSessionResult> {
+    return (turns === undefined ? undefined : await this.#loadTail(id, turns)) ?? this.#loadWhole(id);
+  }
+
+  async #loadTail(id: SessionId, turns: number): Promise<LoadSessionResult | undefined> {
+    const opened = this.#live.present(id);
+    for (let tries = 1; tries <= maxTailReads; tries++) {
+      await opened?.session.idle();
+      const tail = await this.#deps.store.readTail?.(id, turns);
+      if (!tail) return undefined;
+      // What is open there may have to be closed first.
+      if (!opened) return openOwner(tail.events) ? undefined : { ...tail, live: [], running: false };
+      const last = tail.events.at(-1)?.seq ?? 0;
+      // Both halves of the answer are of one moment: nothing is awaited between here and `live`.
+      if (last > opened.session.state.seq) return undefined;
+      if (last === opened.session.state.seq)
+        return { ...tail, live: opened.session.live, running: opened.turn !== undefined };
+    }
+    return undefined;
+  }
+
+  async #loadWhole(id: SessionId): Promise<LoadSessionResult> {
     const opened = await this.#live.open(id);
     const { session } = opened;
     for (;;) {
@@ -159,7 +186,7 @@ export class AgentHost {
       if (last < session.state.seq) continue;
       if (last > session.state.seq && !opened.turn && opened.busy === 0) {
         await this.#live.reopen(id, opened);
-        return this.loadSession(id);
+        return this.#loadWhole(id);
       }
       return { events, live: session.live, running: opened.turn !== undefined };
     }

@@ -35,6 +35,11 @@ const sizes = [10, 1_000, 10_000] as const;
 /** A prompt, four steps of an answer with a call and its result, and an answer. */
 const messagesPerTurn = 10;
 const resultBytes = 2_000;
+/** What is resumed: as many turns as the panel asks for, and what the next prompt needs. */
+const loads = [
+  ["its newest 5 turns", 5],
+  ["all of it", undefined],
+] as const;
 const model = findModel("anthropic/claude-sonnet-5-5");
 const wireFormats: Readonly<Record<string, (request: ModelRequest) => unknown>> = {
   Messages: toAnthropicRequest,
@@ -53,16 +58,18 @@ export async function long({ work, seed }: BenchContext): Promise<Findings> {
   mkdirSync(rootFolder);
   const rows: Row[] = [];
   const resumes = new Map<number, number>();
-  const resume = (size: number) => resumed(homes.get(size)?.home ?? "", rootFolder, size);
-  for (const size of sizes) {
-    const { a, b } = await abba(
-      rounds,
-      () => resume(10),
-      () => resume(size),
-    );
-    const value = quartiles(b);
-    resumes.set(size, value.mid);
-    rows.push({ what: `resuming ${name(size)}`, value, unit: "ms", ratio: value.mid / quartiles(a).mid });
+  for (const [what, turns] of loads) {
+    const resume = (size: number) => resumed(homes.get(size)?.home ?? "", rootFolder, size, turns);
+    for (const size of sizes) {
+      const { a, b } = await abba(
+        rounds,
+        () => resume(10),
+        () => resume(size),
+      );
+      const value = quartiles(b);
+      resumes.set(size, value.mid);
+      rows.push({ what: `resuming ${name(size)}, ${what}`, value, unit: "ms", ratio: value.mid / quartiles(a).mid });
+    }
   }
   for (const [format, toRequest] of Object.entries(wireFormats)) {
     const few = createBuilder(10, seed, toRequest);
@@ -79,36 +86,37 @@ export async function long({ work, seed }: BenchContext): Promise<Findings> {
   return {
     rows,
     notes: [
-      `Journals: ${bytes}. Growth of resuming from 1,000 to 10,000 messages: ${growth(from, to).toFixed(2)} (1 is linear).`,
+      `Journals: ${bytes}. Growth of reading all of it from 1,000 to 10,000 messages: ${growth(from, to).toFixed(2)} (1 is linear).`,
     ],
   };
 }
 
 const name = (size: number) => `${size.toLocaleString("en")} messages`;
 
-/** Milliseconds until a new host has given out what a client shows first. */
-async function resumed(home: string, folder: string, size: number): Promise<number> {
+/** Milliseconds from nothing until a new host has given out what a client shows. */
+async function resumed(home: string, folder: string, size: number, turns: number | undefined): Promise<number> {
   const environment = { PATH: process.env.PATH, HOME: home, HERMES_HOME: home };
-  const local: LocalHost = await createLocalHost({
-    config: readConfig(environment, { "localModels.detect": false }),
-    environment,
-    root: folder,
-    trusted: () => true,
-    ask: async () => "deny",
-    onUpdate: () => undefined,
-  });
+  let local: LocalHost | undefined;
   try {
     let last: SessionEvent | undefined;
     const ms = await timed(async () => {
-      const { events } = await local.host.loadSession(sessionId);
+      local = await createLocalHost({
+        config: readConfig(environment, { "localModels.detect": false }),
+        environment,
+        root: folder,
+        trusted: () => true,
+        ask: async () => "deny",
+        onUpdate: () => undefined,
+      });
+      const { events } = await local.host.loadSession(sessionId, turns);
       // What is given out goes to another process.
       if (JSON.stringify(events).length === 0) throw new Error("Nothing was loaded.");
       last = events.at(-1);
     });
-    if (last?.seq !== bodiesOf(size, "").length) throw new Error(`Not all of ${name(size)} are there.`);
+    if (last?.seq !== eventsOf(size)) throw new Error(`Not all of ${name(size)} are there.`);
     return ms;
   } finally {
-    await local.close();
+    await local?.close();
   }
 }
 
@@ -189,6 +197,11 @@ function bodiesOf(messages: number, seed: string): readonly SessionEventBody[] {
     { type: "title_set", title: "A long session" },
     ...turns.flat(),
   ];
+}
+
+/** How many events the bodies of so many messages are. */
+function eventsOf(messages: number): number {
+  return 3 + (messages / messagesPerTurn) * turnBodies("t" as TurnId, () => "").length;
 }
 
 function turnBodies(turnId: TurnId, text: (bytes: number) => string): readonly SessionEventBody[] {

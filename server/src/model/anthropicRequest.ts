@@ -149,16 +149,20 @@ function toAnswerBlocks({ part, wire }: AssistantBlock, own: boolean): ContentBl
   }
 }
 
+/** Markers are placed in what the newest turn has added, and no turn adds more messages than this. */
+const markedMessages = 2_000;
+
 function markTail(messages: readonly BlockMessage[]): MessageParam[] {
-  const places = placeBreakpoints(messages);
+  const from = Math.max(0, messages.length - markedMessages);
+  const places = placeBreakpoints(messages.slice(from));
   const marked: BlockMessage[] = [...messages];
   for (const { message: at, block } of places) {
-    const message = marked[at];
+    const message = marked[from + at];
     if (!message) continue;
     const content = message.content.map((one, index) =>
       index === block ? ({ ...one, cache_control: ephemeral } as ContentBlockParam) : one,
     );
-    marked[at] = { ...message, content };
+    marked[from + at] = { ...message, content };
   }
   return marked;
 }

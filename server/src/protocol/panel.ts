@@ -74,6 +74,8 @@ export type ToPanel =
       readonly sessionId: SessionId | undefined;
       readonly events: readonly SessionEvent[];
       readonly live: readonly SessionDelta[];
+      /** True when there are turns before the ones in `events`. */
+      readonly hasEarlier?: boolean;
     }
   | { readonly type: "updates"; readonly sessionId: SessionId; readonly updates: readonly SessionUpdate[] }
   | { readonly type: "sessions"; readonly query: string; readonly sessions: readonly SessionSummary[] }
@@ -113,6 +115,8 @@ export type FromPanel =
   | { readonly type: "stop" }
   | { readonly type: "new_session" }
   | { readonly type: "open_session"; readonly sessionId: SessionId }
+  /** Show more turns than the so many that are there. */
+  | { readonly type: "show_earlier"; readonly turns: number }
   | { readonly type: "list_sessions"; readonly query: string }
   | { readonly type: "show_cost" }
   /** Open what the cost view shows as a table that other programs read. */
