@@ -6,6 +6,7 @@
  */
 import type { HostState, PanelAction, PendingSummary, ReferenceChip, ToPanel } from "../server/src/protocol/panel.ts";
 import type {
+  CacheForecast,
   Failure,
   ModelChoice,
   SessionDelta,
@@ -46,6 +47,8 @@ export interface PanelState {
   readonly list: { readonly query: string; readonly sessions: readonly SessionSummary[] | undefined } | undefined;
   /** What was spent, while it is shown. */
   readonly cost: Omit<Extract<ToPanel, { type: "cost" }>, "type"> | undefined;
+  /** What the next request of the session on screen finds in the prompt cache, as last told. */
+  readonly forecast: CacheForecast | undefined;
   readonly notice: string | undefined;
   readonly failed: { readonly failure: Failure; readonly action?: PanelAction } | undefined;
   /** What has been sent and has not yet begun to run. */
@@ -86,6 +89,7 @@ export const initialState: PanelState = {
   follow: false,
   list: undefined,
   cost: undefined,
+  forecast: undefined,
   notice: undefined,
   failed: undefined,
   sending: undefined,
@@ -120,6 +124,10 @@ export function reduce(state: PanelState, message: ToPanel | PageAction): PanelS
     }
     case "cost_closed":
       return { ...state, cost: undefined };
+    case "forecast":
+      return message.sessionId === state.session.sessionId
+        ? { ...state, forecast: message.forecast ?? undefined }
+        : state;
     case "references":
       return { ...state, chips: message.chips };
     case "pending":
@@ -185,7 +193,7 @@ function showSession(state: PanelState, message: Extract<ToPanel, { type: "sessi
     session,
     list: undefined,
     cost: undefined,
-    ...(other ? { failed: undefined, notice: undefined, sending: undefined } : {}),
+    ...(other ? { forecast: undefined, failed: undefined, notice: undefined, sending: undefined } : {}),
   };
 }
 

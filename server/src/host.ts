@@ -30,12 +30,15 @@ import type {
   UndoParams,
   UndoRestoreParams,
   UndoResult,
+  WarmUpParams,
+  WarmUpResult,
 } from "./protocol/methods.ts";
 import type {
   ApprovalChoice,
   CredentialName,
   Failure,
   Json,
+  ModelSpec,
   PendingFile,
   PermissionRequest,
   PromptPart,
@@ -55,6 +58,7 @@ import type { Session } from "./session/session.ts";
 import { composeTask } from "./session/tasks.ts";
 import { createToolCalls, type ToolCallDeps } from "./session/toolCalls.ts";
 import type { TurnEnd } from "./session/turn.ts";
+import { forecastOf, WarmUps } from "./session/warmUp.ts";
 import { type SessionStore, StaleSessionError } from "./storage/store.ts";
 import { decodeText } from "./text/encoding.ts";
 import type { Registry } from "./tools/registry.ts";
@@ -62,13 +66,21 @@ import { createQueues } from "./workspace/queues.ts";
 import type { Workspace } from "./workspace/workspace.ts";
 
 /** A model ready to be asked, and those that the user has named to go on with when it fails. */
-export interface ReadyModel extends TurnModel, Pick<FallbackDeps, "fallbacks"> {}
+export interface ReadyModel extends TurnModel, Pick<FallbackDeps, "fallbacks"> {
+  /** Opens a connection that the next request finds open. Never rejects. */
+  readonly connect?: (signal: AbortSignal) => Promise<void>;
+}
+
+/** What is done for a prompt before it is sent. */
+export type WarmUpPolicy = "off" | "connection" | "conversation";
 
 /** The models that can be used now. `main/models.ts` makes it. */
 export interface Models {
   list(): Promise<ListModelsResult>;
   /** Throws `RequestError` `unknown_model` or `needs_key`, each saying what to do. */
   resolve(id: string | undefined): Promise<ReadyModel>;
+  /** All that could be chosen, local ones left out. */
+  known(): Promise<readonly ModelSpec[]>;
   select(id: string): Promise<void>;
   setCredential(name: CredentialName, value: string | undefined): void;
 }
@@ -90,6 +102,8 @@ export interface HostDeps {
   readonly onReview?: (sessionId: SessionId, files: readonly PendingFile[]) => void;
   readonly trusted: () => boolean;
   readonly maxSteps: () => number;
+  /** Nothing is done for prompts that are not sent yet where it is absent. */
+  readonly warmUp?: () => WarmUpPolicy;
   readonly concurrency: () => number;
   /** Milliseconds that edits may wait for the editor's problems; absent where there is no editor. */
   readonly diagnosticsWaitMs?: () => number;
@@ -116,9 +130,11 @@ export class AgentHost {
   readonly #live: LiveSessions;
   readonly #closing = new AbortController();
   readonly #fileOrder = createQueues();
+  readonly #warmUps: WarmUps;
 
   constructor(deps: HostDeps) {
     this.#deps = deps;
+    this.#warmUps = new WarmUps({ ...deps, closing: this.#closing.signal });
     this.#live = new LiveSessions({ ...deps, fileOrder: this.#fileOrder });
     deps.store.keepBlobs?.(() => this.#live.neededBlobs());
   }
@@ -198,6 +214,24 @@ export class AgentHost {
     const live = await this.#live.known(id);
     live?.turn?.controller.abort();
     await live?.turn?.done;
+  }
+
+  /** Prepares for a prompt and says what it will find in the prompt cache. Resolves before the work is done. */
+  async warmUp({ sessionId, intent }: WarmUpParams): Promise<WarmUpResult> {
+    const { models, createId } = this.#deps;
+    const policy = this.#deps.warmUp?.() ?? "off";
+    const model = await models.resolve(undefined);
+    if (policy !== "off") void model.connect?.(this.#closing.signal);
+    const live = sessionId && (await this.#live.open(sessionId));
+    if (!live) return { forecast: null };
+    const target = { session: live.session, model, tools: live.registry.specs() };
+    if (policy === "conversation" && intent === "typing" && !live.turn && !live.restoring) {
+      live.busy += 1;
+      void this.#warmUps.begin(target).finally(() => {
+        live.busy -= 1;
+      });
+    }
+    return { forecast: forecastOf(target, await models.known(), createId() as TurnId) };
   }
 
   /** Composes the prompt of a task and starts it in the given session, or in a new one. */
@@ -324,6 +358,7 @@ export class AgentHost {
     const sessions = await this.#live.all();
     for (const { review } of sessions) review.close();
     await Promise.all(sessions.map(({ turn }) => turn?.done));
+    await this.#warmUps.idle();
     await this.#deps.store.close();
   }
 
@@ -334,6 +369,7 @@ export class AgentHost {
     try {
       const model = await this.#begin(session, turnId, params);
       begun = true;
+      await this.#warmUps.settled(session.id, signal);
       const end = await runAnswered(
         {
           session,

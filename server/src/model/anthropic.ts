@@ -26,13 +26,14 @@ export interface AnthropicOptions extends ConnectionOptions {
   readonly baseUrl?: string;
 }
 
-const vendorUrl = "https://api.anthropic.com";
+/** The vendor's own server. */
+export const anthropicUrl = "https://api.anthropic.com";
 
 /** Makes the provider; nothing is loaded and no connection opened before the first request. */
 export function createAnthropicProvider(options: AnthropicOptions): Provider {
   return {
     stream(request, signal) {
-      const baseUrl = request.model.baseUrl ?? options.baseUrl ?? vendorUrl;
+      const baseUrl = request.model.baseUrl ?? options.baseUrl ?? anthropicUrl;
       const endpoint: Endpoint = {
         vendor: "Anthropic",
         host: hostOf(baseUrl),
@@ -51,7 +52,7 @@ async function* ask(
   baseURL: string,
   connection: Connection,
 ): AsyncGenerator<ModelEvent> {
-  if (endpoint.secret === undefined && baseURL === vendorUrl)
+  if (endpoint.secret === undefined && baseURL === anthropicUrl)
     throw new ProviderError(
       "There is no key for Anthropic. Set one with “Hermes: Set API Key” or in ANTHROPIC_API_KEY.",
       { kind: "auth" },
@@ -60,7 +61,9 @@ async function* ask(
   const { sendMessages } = await import("./anthropicSdk.ts");
   const target = { apiKey: endpoint.secret ?? "none", baseURL };
   const events = await sendMessages(target, toAnthropicRequest(request), connection);
-  yield* new Answer(endpoint).read(events, connection.finishing);
+  const answer = new Answer(endpoint);
+  if (Symbol.asyncIterator in events) yield* answer.read(events, connection.finishing);
+  else yield answer.whole(events);
 }
 
 interface OpenBlock {
@@ -77,6 +80,8 @@ class Answer {
   #usage: Usage = { inputTokens: 0, cacheReadTokens: 0, cacheWriteTokens: 0, outputTokens: 0, thinkingTokens: 0 };
   #stop: StopReason | null = null;
   #detail: string | undefined;
+  #responseId: string | undefined;
+  #cacheMiss: string | undefined;
 
   constructor(endpoint: Endpoint) {
     this.#endpoint = endpoint;
@@ -94,10 +99,18 @@ class Answer {
     if (ended) yield this.#done();
   }
 
+  /** The end of an answer that came in one piece, without content: the prompt is in the cache. */
+  whole(message: Message): ModelEvent {
+    this.#open.clear();
+    this.#note(message);
+    this.#stop = message.stop_reason ?? "max_tokens";
+    return this.#done();
+  }
+
   *#take(event: RawMessageStreamEvent): Generator<ModelEvent> {
     switch (event.type) {
       case "message_start":
-        this.#count(event.message.usage);
+        this.#note(event.message);
         break;
       case "content_block_start":
         yield* this.#begin(event.index, event.content_block);
@@ -177,7 +190,21 @@ class Answer {
     if (this.#open.size > 0 || this.#stop === null)
       throw brokenStream(this.#endpoint, "it ends in the middle of a block or without a reason");
     const stop = stops.get(this.#stop) ?? "end_turn";
-    return { type: "done", stop, usage: this.#usage, ...(this.#detail === undefined ? {} : { detail: this.#detail }) };
+    return {
+      type: "done",
+      stop,
+      usage: this.#usage,
+      ...(this.#detail === undefined ? {} : { detail: this.#detail }),
+      ...(this.#responseId === undefined ? {} : { responseId: this.#responseId }),
+      ...(this.#cacheMiss === undefined ? {} : { cacheMiss: this.#cacheMiss }),
+    };
+  }
+
+  #note({ id, usage, diagnostics }: Message): void {
+    this.#responseId = textOf(id) || undefined;
+    // Gateways may leave out what the vendor always sends.
+    this.#cacheMiss = textOf(diagnostics?.cache_miss_reason?.type);
+    this.#count(usage);
   }
 
   #block(index: number): OpenBlock {
@@ -206,8 +233,16 @@ class Answer {
       cacheWriteTokens: usage.cache_creation_input_tokens ?? last.cacheWriteTokens,
       outputTokens: usage.output_tokens ?? last.outputTokens,
       thinkingTokens: usage.output_tokens_details?.thinking_tokens ?? last.thinkingTokens,
+      ...longWrites(usage, last),
     };
   }
+}
+
+/** The last counts of a stream do not repeat how long its writes are kept. */
+function longWrites(usage: Message["usage"] | MessageDeltaUsage, last: Usage): Pick<Usage, "longCacheWriteTokens"> {
+  const said = "cache_creation" in usage ? usage.cache_creation?.ephemeral_1h_input_tokens : undefined;
+  const tokens = said ?? last.longCacheWriteTokens ?? 0;
+  return tokens > 0 ? { longCacheWriteTokens: tokens } : {};
 }
 
 const stops: ReadonlyMap<StopReason, ModelStop> = new Map([

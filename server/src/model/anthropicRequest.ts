@@ -7,7 +7,7 @@
  */
 import type {
   ContentBlockParam,
-  MessageCreateParamsStreaming,
+  MessageCreateParamsBase,
   MessageParam,
   Tool,
 } from "@anthropic-ai/sdk/resources/messages/messages";
@@ -22,21 +22,33 @@ interface BlockMessage {
   readonly content: ContentBlockParam[];
 }
 
-const ephemeral = { type: "ephemeral" } as const;
+const short = { type: "ephemeral" } as const;
+const long = { type: "ephemeral", ttl: "1h" } as const;
 
-/** The body of the request. Sampling parameters are never sent: the API has none any more (SDK 1.11). */
-export function toAnthropicRequest(request: ModelRequest): MessageCreateParamsStreaming {
-  const { model, system, tools } = request;
+/**
+ * The body of the request, which the vendor streams unless it only warms the cache. Sampling parameters are never sent: the
+ * API has none any more (SDK 1.11).
+ */
+export function toAnthropicRequest(request: ModelRequest): MessageCreateParamsBase {
+  const { model, system, tools, pauses = false, previousResponseId } = request;
   const foreign = foreignCallIds(request.messages);
   return {
     model: model.wireId,
     max_tokens: request.maxOutputTokens,
-    stream: true,
-    ...(system === "" ? {} : { system: [{ type: "text", text: system, cache_control: ephemeral }] }),
+    // A request without an answer must not be streamed (2026-11).
+    stream: request.maxOutputTokens > 0,
+    // Servers other than the vendor's may refuse what they do not know.
+    ...(previousResponseId === undefined || model.baseUrl !== undefined
+      ? {}
+      : { diagnostics: { previous_message_id: previousResponseId } }),
+    ...(system === "" ? {} : { system: [{ type: "text", text: system, cache_control: pauses ? long : short }] }),
     ...(tools.length === 0 ? {} : { tools: tools.map(toTool) }),
     // Without a display the summaries are left out and the user sees nothing between tool calls (2026-11).
     ...(model.thinking === "none" ? {} : { thinking: { type: "adaptive", display: "summarized" } }),
-    messages: markTail(request.messages.map((message) => toMessage(message, model.images, foreign)).filter(hasContent)),
+    messages: withMarkers(
+      request.messages.map((message) => toMessage(message, model.images, foreign)).filter(hasContent),
+      pauses,
+    ),
   };
 }
 
@@ -134,14 +146,13 @@ function toAnswerBlocks(
   }
 }
 
-function markTail(messages: readonly BlockMessage[]): MessageParam[] {
-  const places = placeBreakpoints(messages);
+function withMarkers(messages: readonly BlockMessage[], pauses: boolean): MessageParam[] {
+  const places = placeBreakpoints(messages, pauses);
   return messages.map((message, at) => ({
     role: message.role,
-    content: message.content.map((block, index) =>
-      places.some((place) => place.message === at && place.block === index)
-        ? ({ ...block, cache_control: ephemeral } as ContentBlockParam)
-        : block,
-    ),
+    content: message.content.map((block, index) => {
+      const place = places.find((one) => one.message === at && one.block === index);
+      return place ? ({ ...block, cache_control: place.long ? long : short } as ContentBlockParam) : block;
+    }),
   }));
 }

@@ -49,8 +49,9 @@ export function toResponsesRequest(request: ModelRequest): ResponseCreateParamsS
     stream: true,
     // A local-first editor leaves no copy of the conversation with the vendor (the default keeps it for 30 days).
     store: false,
-    max_output_tokens: request.maxOutputTokens,
+    ...(request.maxOutputTokens === 0 ? {} : { max_output_tokens: request.maxOutputTokens }),
     prompt_cache_key: request.cacheKey,
+    ...(model.cacheOptions ? toCacheOptions(request) : {}),
     ...(system === "" ? {} : { instructions: system }),
     ...(tools.length === 0 ? {} : { tools: tools.map(toTool) }),
     ...(model.thinking === "none"
@@ -58,6 +59,14 @@ export function toResponsesRequest(request: ModelRequest): ResponseCreateParamsS
       : { reasoning: { effort: "medium", summary: "auto" }, include: ["reasoning.encrypted_content"] }),
     input: request.messages.flatMap((message) => toItems(message, model.images)),
   };
+}
+
+function toCacheOptions({ maxOutputTokens, previousResponseId }: ModelRequest) {
+  const options = {
+    ...(maxOutputTokens === 0 ? { prewarm: true } : {}),
+    ...(previousResponseId ? { comparison_response_id: previousResponseId } : {}),
+  };
+  return Object.keys(options).length === 0 ? {} : { prompt_cache_options: options };
 }
 
 function toTool(tool: ToolSpec): FunctionTool {
@@ -246,6 +255,8 @@ class Answer {
         thinking: usage?.output_tokens_details?.reasoning_tokens,
       }),
       ...(this.#refusal === "" ? {} : { detail: this.#refusal }),
+      ...(response.id ? { responseId: response.id } : {}),
+      ...describeMiss(response.prompt_cache_diagnostics),
     };
   }
 
@@ -269,6 +280,12 @@ class Answer {
     if (item === undefined) throw brokenStream(this.#endpoint, `item ${outputIndex} goes on without having begun`);
     return item;
   }
+}
+
+/** A response that cannot be compared says so by its type. */
+function describeMiss(said: Response["prompt_cache_diagnostics"]): { readonly cacheMiss?: string } {
+  if (!said || said.type === "cache_hit") return {};
+  return { cacheMiss: said.type === "cache_miss" ? said.reason : said.type };
 }
 
 function toBlock(item: ResponseOutputItem): AssistantBlock {

@@ -6,6 +6,7 @@
  */
 import type {
   ApprovalChoice,
+  CacheForecast,
   CallId,
   CredentialName,
   Failure,
@@ -82,6 +83,8 @@ export type ToPanel =
       readonly today?: string;
       readonly titles?: { readonly [sessionId: string]: string };
     }
+  /** What the next request finds in the prompt cache; without a forecast nothing is known. */
+  | { readonly type: "forecast"; readonly sessionId: SessionId; readonly forecast: CacheForecast | null }
   | { readonly type: "references"; readonly chips: readonly ReferenceChip[] }
   /** What is pending in all sessions; the page shows those of its own. */
   | { readonly type: "pending"; readonly files: readonly PendingSummary[] }
@@ -105,6 +108,8 @@ export type FromPanel =
   | { readonly type: "try_again"; readonly prompt: readonly PromptPart[] }
   /** Ask a prompt in a new session, of the model and not of the cache. */
   | { readonly type: "ask_again"; readonly prompt: readonly PromptPart[] }
+  /** The cursor is in the prompt box, or the first key was pressed there. */
+  | { readonly type: "warm_up"; readonly intent: "focus" | "typing" }
   | { readonly type: "stop" }
   | { readonly type: "new_session" }
   | { readonly type: "open_session"; readonly sessionId: SessionId }

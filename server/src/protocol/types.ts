@@ -201,6 +201,9 @@ export interface SentRequest {
   readonly same: number;
   /** Digests of the blocks after those: tools, system, then messages. */
   readonly blocks: readonly string[];
+  /** Tokens of it that the cache then had, and for how many milliseconds after the request unless they are read. */
+  readonly cachedTokens: number;
+  readonly lifeMs: number;
 }
 
 /** What the next request of a conversation finds in the vendor's prompt cache, and what it costs to send it anew. */
@@ -434,14 +437,15 @@ export type SessionEventBody =
       readonly cache?: CacheOutcome;
     }
   | {
-      /** The conversation so far was put into the vendor's prompt cache before a prompt was sent. No turn runs then. */
+      /** The conversation so far was put into the vendor's prompt cache while the user wrote a prompt. Its turn may have begun by now. */
       readonly type: "cache_warmed";
-      readonly to: string;
+      readonly sent: SentRequest;
       readonly usage: Usage;
       /** US dollars; absent where the catalogue has no price. */
       readonly cost?: number;
       /** When the request was sent: from then on the entry lives. */
       readonly startedAt: number;
+      readonly responseId?: string;
     }
   | {
       readonly type: "turn_finished";

@@ -7,6 +7,7 @@
 import type { ModelRequest, RequestAccount } from "../model/provider.ts";
 import type { ModelSpec, ToolSpec } from "../protocol/types.ts";
 import { messagesOf, type SessionState } from "./reduce.ts";
+import { previousResponse } from "./requestLedger.ts";
 
 /** The request for the next step. `tools` must be in a stable order. */
 export function buildRequest(
@@ -22,6 +23,8 @@ export function buildRequest(
     messages: messagesOf(state),
     maxOutputTokens: Math.min(model.maxOutputTokens, Math.floor(model.contextTokens / 2)),
     cacheKey: `hermes-${state.sessionId ?? "none"}`,
+    previousResponseId: previousResponse(state.ledger, model),
+    ...(state.ledger.pauses ? { pauses: true } : {}),
     account,
   };
 }

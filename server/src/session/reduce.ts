@@ -18,6 +18,7 @@ import type {
   ToolResult,
   TurnId,
 } from "../protocol/types.ts";
+import { emptyLedger, foldLedger, type RequestLedger } from "./requestLedger.ts";
 
 type EventOf<Type extends SessionEvent["type"]> = Extract<SessionEvent, { readonly type: Type }>;
 
@@ -76,6 +77,8 @@ export interface SessionState {
   readonly open: OpenStep | undefined;
   readonly turns: readonly TurnRecord[];
   readonly restores: readonly RestoreRecord[];
+  /** What was sent, for the prompt cache. */
+  readonly ledger: RequestLedger;
 }
 
 /** The state before any event. */
@@ -89,11 +92,12 @@ export const initialState: SessionState = {
   open: undefined,
   turns: [],
   restores: [],
+  ledger: emptyLedger,
 };
 
 /** The state after one more event. Events of a kind it does not know (from a newer version) only move the position. */
 export function reduce(state: SessionState, event: SessionEvent): SessionState {
-  const next = { ...state, seq: event.seq };
+  const next = { ...state, seq: event.seq, ledger: foldLedger(state.ledger, event) };
   switch (event.type) {
     case "session_created":
       return { ...next, sessionId: event.sessionId, cwd: event.cwd };
