@@ -112,7 +112,13 @@ function Chips({ chips, page }: { readonly chips: readonly ReferenceChip[]; read
 const leastTold = 4_096;
 
 /** Says so when the selected model's vendor has forgotten the conversation. */
-function ColdCache({ forecast, selected }: { readonly forecast: CacheForecast | undefined; readonly selected: string }) {
+function ColdCache({
+  forecast,
+  selected,
+}: {
+  readonly forecast: CacheForecast | undefined;
+  readonly selected: string;
+}) {
   const words = anewWords(forecast, selected);
   const now = useNow(words !== undefined);
   if (!forecast || words === undefined || now < forecast.warmUntilAt) return null;

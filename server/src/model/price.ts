@@ -43,12 +43,7 @@ export function costOf(price: ModelPrice | undefined, usage: Usage): NanoUsd | u
  * The most that a request can cost: nothing of the prompt in the cache, all of it written there, for an hour where the
  * request asks for that, the whole answer used.
  */
-export function highestCost(
-  price: ModelPrice,
-  promptTokens: number,
-  outputTokens: number,
-  pauses = false,
-): NanoUsd {
+export function highestCost(price: ModelPrice, promptTokens: number, outputTokens: number, pauses = false): NanoUsd {
   const times = stepOf(price, promptTokens);
   const written = pauses ? Math.max(price.cacheWrite, longWriteTimes * price.input) : price.cacheWrite;
   return sum([
@@ -58,12 +53,7 @@ export function highestCost(
 }
 
 /** Tokens of answer that a sum still pays for after the prompt; -1 when it does not pay for the prompt. */
-export function affordableOutput(
-  price: ModelPrice,
-  promptTokens: number,
-  nano: NanoUsd,
-  pauses = false,
-): number {
+export function affordableOutput(price: ModelPrice, promptTokens: number, nano: NanoUsd, pauses = false): number {
   const left = BigInt(nano - highestCost(price, promptTokens, 0, pauses)) * 1_000n;
   const perToken = toPico(price.output, stepOf(price, promptTokens).output);
   if (left < 0n) return -1;

@@ -160,13 +160,15 @@ export interface Usage {
 
 /**
  * Why a request reads less from the vendor's prompt cache than the requests before it left there. Planned are: another
- * model answers; the conversation went back; it was compacted; what was written has expired. Not planned are: the request
+ * model answers; the conversation went back; it was compacted; its first picture came, or its last one went (Anthropic's
+ * cache tells the two apart); what was written has expired. Not planned are: the request
  * differs from the one before it in what was already sent; the vendor did not read what it should have.
  */
 export type CacheBreakCause =
   | "model_changed"
   | "conversation_restored"
   | "compacted"
+  | "pictures_changed"
   | "expired"
   | "request_changed"
   | "not_read";

@@ -16,14 +16,15 @@ export function buildRequest(
   tools: readonly ToolSpec[],
   account: RequestAccount,
 ): ModelRequest {
+  const messages = messagesOf(state);
   return {
     model,
     system: state.system ?? "",
     tools,
-    messages: messagesOf(state),
+    messages,
     maxOutputTokens: Math.min(model.maxOutputTokens, Math.floor(model.contextTokens / 2)),
     cacheKey: `hermes-${state.sessionId ?? "none"}`,
-    previousResponseId: previousResponse(state.ledger, model),
+    previousResponseId: previousResponse(state.ledger, { model, messages }),
     ...(state.ledger.pauses ? { pauses: true } : {}),
     account,
   };

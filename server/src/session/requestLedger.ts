@@ -8,14 +8,7 @@
  */
 import { cachedAfter, lifeOf, longLifeMs, shortLifeMs } from "../model/promptCache.ts";
 import type { ModelRequest } from "../model/provider.ts";
-import type {
-  CacheBreakCause,
-  CacheOutcome,
-  ModelSpec,
-  SentRequest,
-  SessionEvent,
-  Usage,
-} from "../protocol/types.ts";
+import type { CacheBreakCause, CacheOutcome, PromptPart, SentRequest, SessionEvent, Usage } from "../protocol/types.ts";
 import { digestsOf, nameOfBlock } from "./requestBlocks.ts";
 
 /** A prefix of the conversation that a vendor's cache has. */
@@ -158,7 +151,7 @@ interface Comparison {
 }
 
 function compare(ledger: RequestLedger, request: ModelRequest, now: number): Comparison {
-  const to = cacheOf(request.model);
+  const to = cacheOf(request);
   const digests = digestsOf(request);
   const { chain, last, models, planned } = ledger;
   const at = chain.findIndex((digest, index) => digests[index] !== digest);
@@ -173,7 +166,10 @@ function compare(ledger: RequestLedger, request: ModelRequest, now: number): Com
       ? { ...result, unbrokenTokens: most(kept), cause: planned, block }
       : { ...result, unbrokenTokens: before, cause: "request_changed", block };
   }
-  if (last && last.to !== to && found === 0) return { ...result, unbrokenTokens: before, cause: "model_changed" };
+  if (last && last.to !== to && found === 0) {
+    const cause = isSameModel(last.to, to) ? "pictures_changed" : "model_changed";
+    return { ...result, unbrokenTokens: before, cause };
+  }
   if (found < most(kept)) return { ...result, unbrokenTokens: most(kept), cause: "expired" };
   return { ...result, unbrokenTokens: found };
 }
@@ -208,14 +204,14 @@ export function warningOf({ break: found, expectedReadTokens, readTokens }: Cach
     : `A request differs from the one before it in what was already sent, first in ${found.block}: ${found.missedTokens} tokens are paid anew.${vendor}`;
 }
 
-/** The response that the next request to a model is compared with; `null` when there is none. */
-export function previousResponse({ models }: RequestLedger, model: ModelSpec): string | null {
-  return models.get(cacheOf(model))?.responseId ?? null;
+/** The response that a request is compared with; `null` when there is none. */
+export function previousResponse({ models }: RequestLedger, request: PromptOf): string | null {
+  return models.get(cacheOf(request))?.responseId ?? null;
 }
 
-/** When a model's cache has forgotten the conversation, in ms since the epoch; 0 when it has nothing of it. */
-export function warmUntil({ models, chain }: RequestLedger, model: ModelSpec): number {
-  const last = models.get(cacheOf(model))?.entries.at(-1);
+/** When the cache of a request's model has forgotten the conversation, in ms since the epoch; 0 when it has nothing of it. */
+export function warmUntil({ models, chain }: RequestLedger, request: PromptOf): number {
+  const last = models.get(cacheOf(request))?.entries.at(-1);
   return last && last.blocks === chain.length ? last.until : 0;
 }
 
@@ -231,9 +227,24 @@ export function promptTokens({ inputTokens, cacheReadTokens, cacheWriteTokens }:
   return inputTokens + cacheReadTokens + cacheWriteTokens;
 }
 
+type PromptOf = Pick<ModelRequest, "model" | "messages">;
+
 /** Whose cache a request goes to: each vendor keeps one for each model, and these settings divide it. */
-function cacheOf({ api, wireId, baseUrl, thinking, images }: ModelSpec): string {
-  return [api, wireId, ...(baseUrl ? [baseUrl] : []), thinking, ...(images ? ["images"] : [])].join(" ");
+function cacheOf({ model, messages }: PromptOf): string {
+  const { api, wireId, baseUrl = "", thinking, images } = model;
+  // Anthropic reads nothing of the messages when the first picture is among them (2026-11).
+  const isPicture = ({ type }: PromptPart) => type === "image";
+  const hasPictures =
+    images &&
+    api === "anthropic-messages" &&
+    messages.some((message) => message.role === "user" && message.parts.some(isPicture));
+  return [api, wireId, baseUrl, thinking].join(" ") + (hasPictures ? pictured : "");
+}
+
+const pictured = " pictures";
+
+function isSameModel(a: string, b: string): boolean {
+  return a.replace(pictured, "") === b.replace(pictured, "");
 }
 
 function most(entries: readonly CacheEntry[]): number {

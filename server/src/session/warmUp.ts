@@ -11,8 +11,9 @@ import type { Clock } from "../base/async.ts";
 import { isAbort, messageOf, ProviderError } from "../base/errors.ts";
 import { log } from "../base/trace.ts";
 import { BudgetError } from "../model/budget.ts";
-import type { ModelRequest } from "../model/provider.ts";
 import { highestCost, toUsd } from "../model/price.ts";
+import { shortLifeMs } from "../model/promptCache.ts";
+import type { ModelRequest } from "../model/provider.ts";
 import type { CacheForecast, ModelSpec, SessionId, ToolSpec, TurnId, Usage } from "../protocol/types.ts";
 import { StaleSessionError } from "../storage/store.ts";
 import { buildRequest } from "./context.ts";
@@ -60,9 +61,9 @@ export class WarmUps {
   async begin(target: WarmUpTarget): Promise<void> {
     const { session, model } = target;
     const now = this.#deps.clock.now();
-    if (this.#running.has(session.id) || !this.#isDue(session, model.spec, now)) return;
+    if (this.#running.has(session.id) || !canWarm(model.spec)) return;
     const request = warmUpRequest(session.state, target, this.#deps.createId() as TurnId);
-    if (!request || !isWorthIt(session.state, request)) return;
+    if (!request || !this.#isDue(session, request, now)) return;
     this.#triedAt.set(session, now);
     const controller = new AbortController();
     const signal = AbortSignal.any([controller.signal, this.#deps.closing]);
@@ -91,10 +92,11 @@ export class WarmUps {
     await Promise.all([...this.#running.values()].map(({ done }) => done));
   }
 
-  #isDue(session: Session, model: ModelSpec, now: number): boolean {
+  #isDue(session: Session, request: ModelRequest, now: number): boolean {
     const { ledger } = session.state;
-    if (ledger.unusedWarmUps >= maxUnused || now - (this.#triedAt.get(session) ?? -maxWaitMs) < maxWaitMs) return false;
-    return warmUntil(ledger, model) <= now + marginMs;
+    const isTried = now - (this.#triedAt.get(session) ?? Number.NEGATIVE_INFINITY) < shortLifeMs;
+    if (isTried || ledger.unusedWarmUps >= maxUnused || warmUntil(ledger, request) > now + marginMs) return false;
+    return conversationTokens(ledger, request) >= leastTokens;
   }
 
   async #warm({ session, model }: WarmUpTarget, request: ModelRequest, startedAt: number, signal: AbortSignal) {
@@ -117,7 +119,11 @@ export class WarmUps {
     } catch (error) {
       if (isAbort(error)) return;
       const isExpected = [BudgetError, ProviderError, StaleSessionError].some((kind) => error instanceof kind);
-      log(isExpected ? "info" : "error", `The prompt cache was not warmed: ${messageOf(error)}`, isExpected ? undefined : error);
+      log(
+        isExpected ? "info" : "error",
+        `The prompt cache was not warmed: ${messageOf(error)}`,
+        isExpected ? undefined : error,
+      );
     }
   }
 }
@@ -147,11 +153,9 @@ export function forecastOf(target: WarmUpTarget, models: readonly ModelSpec[], t
   const { state } = target.session;
   const request = warmUpRequest(state, target, turnId);
   const tokens = request ? conversationTokens(state.ledger, request) : 0;
-  if (tokens === 0) return null;
-  const prices = models.flatMap(({ id, price }) => (price ? [[id, toUsd(highestCost(price, tokens, 0))] as const] : []));
-  return { tokens, warmUntilAt: warmUntil(state.ledger, target.model.spec), anewUsd: Object.fromEntries(prices) };
-}
-
-function isWorthIt({ ledger }: SessionState, request: ModelRequest): boolean {
-  return canWarm(request.model) && conversationTokens(ledger, request) >= leastTokens;
+  if (!request || tokens === 0) return null;
+  const prices = models.flatMap(({ id, price }) =>
+    price ? [[id, toUsd(highestCost(price, tokens, 0))] as const] : [],
+  );
+  return { tokens, warmUntilAt: warmUntil(state.ledger, request), anewUsd: Object.fromEntries(prices) };
 }

@@ -8,12 +8,19 @@
 import type { Clock } from "../../../server/src/base/async.ts";
 import { AgentHost } from "../../../server/src/host.ts";
 import { findModel } from "../../../server/src/model/catalog.ts";
-import type { CacheBreakCause, ModelSpec, PromptPart, SessionEvent, SessionId, TurnId } from "../../../server/src/protocol/types.ts";
+import type {
+  CacheBreakCause,
+  ModelSpec,
+  PromptPart,
+  SessionEvent,
+  SessionId,
+  TurnId,
+} from "../../../server/src/protocol/types.ts";
 import { createMemoryStore } from "../../../server/src/storage/memory.ts";
 import type { SessionStore } from "../../../server/src/storage/store.ts";
 import { createBuiltinTools } from "../../../server/src/tools/builtin/builtinTools.ts";
 import { createRegistry, type Registry } from "../../../server/src/tools/registry.ts";
-import { strip, tokensOf } from "../double/json.ts";
+import { tokensOf } from "../double/json.ts";
 import { anthropicBlocks } from "../double/prefixCache.ts";
 import { createMemoryWorkspace } from "../memoryWorkspace.ts";
 import type { Turn } from "./turns.ts";
@@ -28,9 +35,15 @@ export const models: readonly ModelSpec[] = [
 ];
 
 const files = Object.fromEntries(
-  Array.from({ length: 40 }, (_, at) => [`src/file${at}.ts`, `export const value${at} = "${`${at} `.repeat(40 + at * 9)}";\n`]),
+  Array.from({ length: 40 }, (_, at) => [
+    `src/file${at}.ts`,
+    `export const value${at} = "${`${at} `.repeat(40 + at * 9)}";\n`,
+  ]),
 );
-const workspace = createMemoryWorkspace({ ...files, "AGENTS.md": `Tabs, never spaces.\n${"Keep it small. ".repeat(150)}` });
+const workspace = createMemoryWorkspace({
+  ...files,
+  "AGENTS.md": `Tabs, never spaces.\n${"Keep it small. ".repeat(150)}`,
+});
 /** A picture of one point. */
 const picture = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==";
 /** Unread tokens that an honest ledger may pass over: half a step of OpenAI's cache, and its own slack. */
@@ -50,6 +63,8 @@ export class Stage {
   sessionId = "" as SessionId;
   #now = 1_000_000_000;
   #ids = 0;
+  /** The conversation went back, and no request since then was answered. */
+  #wentBack = false;
   #model: ModelSpec = models[0] as ModelSpec;
   #host: AgentHost;
   readonly #store: SessionStore;
@@ -75,13 +90,12 @@ export class Stage {
     const before = this.#model;
     const model = models[turn.model] ?? before;
     this.#model = model;
-    let wentBack = false;
     const target = turn.restoreTo === undefined ? undefined : this.#turns[this.#turns.length - 1 - turn.restoreTo];
     if (target) {
       await this.#host.restore({ sessionId: this.sessionId, turnId: target.id, files: false, conversation: true });
       this.#turns.splice(this.#turns.indexOf(target));
       this.vendor.rewindTo(target.prompt);
-      wentBack = true;
+      this.#wentBack = true;
     }
     if (model !== before) this.vendor.changed = "model,thinking,reasoning,reasoning_effort";
     if (turn.warmUp) await this.#warmUp();
@@ -94,14 +108,17 @@ export class Stage {
     const { turnId } = await this.prompt(parts);
     this.#turns.push({ id: turnId, prompt });
     this.vendor.steps.length = 0;
-    return [...this.vendor.wrong.splice(0), ...this.#judge(asked, seen, wentBack)];
+    return [...this.vendor.wrong.splice(0), ...this.#judge(asked, seen)];
   }
 
   /** Runs a prompt; the session is made with the first. */
   async prompt(parts: readonly PromptPart[]) {
     if (this.sessionId === "") this.sessionId = (await this.#host.newSession({})).sessionId;
     this.#now += 1_000;
-    return this.#host.prompt({ sessionId: this.sessionId, prompt: parts, origin: "panel" }, new AbortController().signal);
+    return this.#host.prompt(
+      { sessionId: this.sessionId, prompt: parts, origin: "panel" },
+      new AbortController().signal,
+    );
   }
 
   /** Another process goes on with the session. */
@@ -125,7 +142,7 @@ export class Stage {
     await this.#host.warmUp({ sessionId: this.sessionId, intent: "typing" });
   }
 
-  #judge(asked: number, seen: number, wentBack: boolean): string[] {
+  #judge(asked: number, seen: number): string[] {
     const steps = this.events.slice(seen).filter((event) => event.type === "step_finished");
     const requests = this.vendor.asked.slice(asked).filter(({ request }) => request.maxOutputTokens > 0);
     const answered = requests.filter(({ record }) => record.outcome === "complete");
@@ -138,27 +155,44 @@ export class Stage {
       const where = `request ${one.record.ordinal}`;
       if (cache.readTokens !== one.share.read) out.push(`${where}: read ${one.share.read}, told ${cache.readTokens}`);
       const found = cache.break;
-      if (found && !found.planned) out.push(`${where}: unplanned ${JSON.stringify(found)} expected ${cache.expectedReadTokens}`);
-      const allowed = this.#explain(one, wentBack && at === 0);
+      if (found && !found.planned)
+        out.push(`${where}: unplanned ${JSON.stringify(found)} expected ${cache.expectedReadTokens}`);
+      const allowed = this.#explain(one);
+      this.#wentBack = false;
       if (!allowed.includes(found?.cause))
-        out.push(`${where}: told ${found?.cause}, and it is one of ${allowed}: read ${one.share.read} ${JSON.stringify(cache)}`);
+        out.push(
+          `${where}: told ${found?.cause}, and it is one of ${allowed}: read ${one.share.read} ${JSON.stringify(cache)}`,
+        );
     }
     return out;
   }
 
   /** By which causes a request may be explained, from the bytes and times of those before it. */
-  #explain(one: Asked, wentBack: boolean): readonly (CacheBreakCause | undefined)[] {
-    if (wentBack) return ["conversation_restored"];
-    const before = this.vendor.asked.slice(0, this.vendor.asked.indexOf(one));
-    if (before.length === 0) return [undefined];
+  #explain(one: Asked): readonly (CacheBreakCause | undefined)[] {
+    // Of a request that was not answered to its end nobody knows what the cache has.
+    const before = this.vendor.asked
+      .slice(0, this.vendor.asked.indexOf(one))
+      .filter(({ record }) => record.outcome === "complete");
+    const answered = before.at(-1);
+    if (!answered) return [undefined];
+    // What went may never have been answered, and then it was never counted on.
+    if (this.#wentBack) {
+      const isOther = answered.record.api !== one.record.api;
+      if (isOther) return [undefined, "conversation_restored", "model_changed"];
+      if (!isPrefix(answered, one)) return ["conversation_restored"];
+    }
     const same = before.filter(({ request }) => request.model === one.request.model);
     const best = same.reduce((most, other) => Math.max(most, commonTokens(other, one)), 0);
-    const last = before.at(-1);
-    if (last && last.request.model !== one.request.model) {
-      if (same.length === 0) return commonSize(last) < slackOf(0) * 2 ? [undefined, "model_changed"] : ["model_changed"];
-      return [undefined, "model_changed", "expired"];
-    }
-    return best - one.share.read > slackOf(best) ? ["expired"] : [undefined, "expired"];
+    if (answered.request.model !== one.request.model)
+      return same.length === 0 && !this.#isTried(one) ? ["model_changed"] : [undefined, "model_changed", "expired"];
+    const others = isPictured(answered) !== isPictured(one) ? (["pictures_changed"] as const) : [];
+    return [...(best - one.share.read > slackOf(best) ? [] : [undefined]), "expired", ...others];
+  }
+
+  /** Whether a request to the same model before it was cut: its prompt may be in the cache all the same. */
+  #isTried(one: Asked): boolean {
+    const at = this.vendor.asked.indexOf(one);
+    return this.vendor.asked.slice(0, at).some(({ request }) => request.model === one.request.model);
   }
 
   #start(): AgentHost {
@@ -207,12 +241,17 @@ function blocksOf(one: Asked): readonly string[] {
   return blocks;
 }
 
+/** Whether one request of the same wire format goes on with another. */
+function isPrefix(earlier: Asked, later: Asked): boolean {
+  return (earlier.record.view?.units ?? []).every((unit, index) => later.record.view?.units[index] === unit);
+}
+
+function isPictured({ record }: Asked): boolean {
+  return record.api === "anthropic" && (record.view?.images.length ?? 0) > 0;
+}
+
 function commonTokens(earlier: Asked, later: Asked): number {
   const [a, b] = [blocksOf(earlier), blocksOf(later)];
   const at = a.findIndex((block, index) => b[index] !== block);
   return a.slice(0, at < 0 ? a.length : at).reduce((sum, block) => sum + tokensOf(block), 0);
-}
-
-function commonSize(one: Asked): number {
-  return tokensOf(strip(one.record.json ?? {}));
 }

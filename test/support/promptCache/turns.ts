@@ -42,7 +42,11 @@ const say = fc.lorem({ maxCount: 30 });
 const working: fc.Arbitrary<VendorStep> = fc
   .record({ calls, say: fc.option(say, { nil: undefined }), think: fc.option(say, { nil: undefined, freq: 3 }) })
   .chain(({ calls: made, say: words, think }) => {
-    const step = { calls: made, ...(words === undefined ? {} : { say: words }), ...(think === undefined ? {} : { think }) };
+    const step = {
+      calls: made,
+      ...(words === undefined ? {} : { say: words }),
+      ...(think === undefined ? {} : { think }),
+    };
     // Cut at any of its blocks, now and then.
     const cutAfter = fc.option(fc.nat(made.length), { nil: undefined, freq: 12 });
     return cutAfter.map((at) => ({ step, ...(at === undefined ? {} : { cutAfter: at }) }));
@@ -58,7 +62,10 @@ export const turn: fc.Arbitrary<Turn> = fc
     warmUp: fc.boolean(),
     picture: fc.integer({ min: 0, max: 9 }).map((one) => one === 0),
     words: fc.lorem({ maxCount: 12 }),
-    steps: fc.tuple(fc.array(working, { maxLength: 3 }), say.map((words): VendorStep => ({ step: { say: words } }))),
+    steps: fc.tuple(
+      fc.array(working, { maxLength: 3 }),
+      say.map((words): VendorStep => ({ step: { say: words } })),
+    ),
   })
   .map(({ steps: [work, end], ...rest }) => ({ ...rest, steps: [...work, end] }));
 

@@ -88,7 +88,9 @@ export class Vendor implements Provider {
     const record = this.#record(request);
     const isWarmUp = request.maxOutputTokens === 0;
     const { wrong } = this;
-    for (const { rule, message } of isWarmUp ? [] : checkRequest(record, this.#conversation, this.#memory, { strict: true }))
+    for (const { rule, message } of isWarmUp
+      ? []
+      : checkRequest(record, this.#conversation, this.#memory, { strict: true }))
       wrong.push(`${rule} at request ${record.ordinal}: ${message}`);
     const refusal = refuseRequest(record, this.#memory, {});
     if (refusal) {
@@ -97,7 +99,9 @@ export class Vendor implements Provider {
     }
     const share = this.#share(record);
     this.asked.push({ request, record, share, at: this.#clock.now() });
-    const next = isWarmUp ? { step: { stop: "max_tokens" } as const } : (this.steps.shift() ?? { step: { say: "Done." } });
+    const next = isWarmUp
+      ? { step: { stop: "max_tokens" } as const }
+      : (this.steps.shift() ?? { step: { say: "Done." } });
     yield* this.#answer(record, share, next, isWarmUp);
   }
 
@@ -124,7 +128,13 @@ export class Vendor implements Provider {
       throw new ProviderError("The answer was cut.", { kind: "network" });
     }
     record.outcome = "complete";
-    record.usage = { input: share.input, cacheRead: share.read, cacheWrite: share.write, cacheWriteLong: share.writeLong, ...outputTokens(answer) };
+    record.usage = {
+      input: share.input,
+      cacheRead: share.read,
+      cacheWrite: share.write,
+      cacheWriteLong: share.writeLong,
+      ...outputTokens(answer),
+    };
     const miss = missOf(diagnosis);
     const stop = answer.stop === "tool_use" ? "tool_calls" : "end_turn";
     yield { type: "done", stop, usage, responseId: answer.id, ...(miss === undefined ? {} : { cacheMiss: miss }) };
