@@ -27,7 +27,7 @@ import type { Turn } from "./turns.ts";
 import { type Asked, Vendor } from "./vendor.ts";
 
 /** The models that take turns: two of one vendor, two of another, in all three wire formats. */
-export const models: readonly ModelSpec[] = [
+export const models: readonly [ModelSpec, ...ModelSpec[]] = [
   findModel("anthropic/claude-sonnet-5-5"),
   findModel("openai/gpt-6.1-sol"),
   { ...findModel("openai/gpt-6.1-sol"), api: "openai-chat" },
@@ -65,7 +65,7 @@ export class Stage {
   #ids = 0;
   /** The conversation went back, and no request since then was answered. */
   #wentBack = false;
-  #model: ModelSpec = models[0] as ModelSpec;
+  #model: ModelSpec = models[0];
   #host: AgentHost;
   readonly #store: SessionStore;
   #options: StageOptions = {};
@@ -133,8 +133,8 @@ export class Stage {
   }
 
   /** The model of further prompts. */
-  use(model: ModelSpec): void {
-    this.#model = model;
+  use(model: ModelSpec | undefined): void {
+    this.#model = model ?? this.#model;
   }
 
   async #warmUp(): Promise<void> {
