@@ -51,7 +51,8 @@ export function PromptBox({ state, page, draft, onDraft, onSend }: PromptBoxProp
         rows={1}
         value={draft}
         placeholder={placeholder(state)}
-        aria-label="What should be done? Enter sends, Shift+Enter starts a new line."
+        title="/compact, with or without a hint, replaces a long conversation by a summary"
+        aria-label="What should be done? Enter sends, Shift+Enter starts a new line, /compact shortens the conversation."
         disabled={noFolder}
         onFocus={() => page.post({ type: "warm_up", intent: "focus" })}
         onInput={(event) => {

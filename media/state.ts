@@ -7,6 +7,7 @@
 import type { HostState, PanelAction, PendingSummary, ReferenceChip, ToPanel } from "../server/src/protocol/panel.ts";
 import type {
   CacheForecast,
+  CompactionReason,
   Failure,
   ModelChoice,
   SessionDelta,
@@ -29,6 +30,8 @@ export interface SessionView {
   /** The last turn: the only one that still changes, but for undo. */
   readonly current: TurnView | undefined;
   readonly restores: readonly RestoreView[];
+  /** Why the conversation is being compacted, while it is. */
+  readonly compacting: CompactionReason | undefined;
 }
 
 /** Everything on the page but the user's drafts. */
@@ -75,6 +78,7 @@ const noSession: SessionView = {
   earlier: [],
   current: undefined,
   restores: [],
+  compacting: undefined,
 };
 
 /** The page before it has been told anything. */
@@ -163,9 +167,10 @@ export function reduce(state: PanelState, message: ToPanel | PageAction): PanelS
   }
 }
 
-/** Whether a turn runs in the session on screen, or is about to. */
+/** Whether a turn runs in the session on screen, or is about to, or the user compacts: then nothing can be sent. */
 export function isRunning({ session, sending }: PanelState): boolean {
-  return sending !== undefined || (session.current !== undefined && session.current.end === undefined);
+  if (sending !== undefined || session.compacting === "manual") return true;
+  return session.current !== undefined && session.current.end === undefined;
 }
 
 /** The files with pending hunks of the session on screen. */
@@ -221,6 +226,15 @@ function foldEvent(session: SessionView, event: SessionEvent): SessionView {
       return { ...next, title: event.title };
     case "turn_started":
       return { ...next, earlier: current ? [...earlier, current] : earlier, current: emptyTurn(event) };
+    case "compaction_undone":
+      return {
+        ...next,
+        earlier: earlier.map((turn) => foldTurn(turn, event)),
+        current: current && foldTurn(current, event),
+      };
+    case "compacted":
+    case "turn_finished":
+      return { ...next, compacting: undefined, current: current && foldTurn(current, event) };
     case "restore_started":
     case "restore_finished":
       return withRestores(next, foldRestores(session.restores, event, current?.turnId));
@@ -242,6 +256,7 @@ function withRestores(session: SessionView, restores: readonly RestoreView[]): S
 }
 
 function foldDelta(session: SessionView, delta: SessionDelta): SessionView {
+  if (delta.type === "compaction_delta") return { ...session, compacting: delta.isRunning ? delta.reason : undefined };
   if (!session.current) return session;
   const current = streamTurn(session.current, delta);
   return current === session.current ? session : { ...session, current };

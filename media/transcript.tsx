@@ -86,11 +86,28 @@ export function Transcript({ state, page }: { readonly state: PanelState; readon
             ))}
           </Fragment>
         ))}
+        {state.session.compacting ? <Compacting state={state} page={page} /> : null}
         {state.sending === undefined ? null : <Sending text={state.sending} />}
       </div>
       {away ? <IconButton icon="arrow-down" label="Go to the end" class="to-end" onClick={toEnd} /> : null}
       <Announcements current={state.session.current} />
     </div>
+  );
+}
+
+/** While a turn runs, stopping that is what ends it. */
+function Compacting({ state, page }: { readonly state: PanelState; readonly page: Page }) {
+  const isBetweenTurns = state.session.current?.end !== undefined;
+  return (
+    <p class="progress" role="status">
+      <Icon name="loading" spin />
+      <span class="shimmer">Compacting the conversation</span>
+      {isBetweenTurns ? (
+        <button type="button" class="button small" onClick={() => page.post({ type: "stop" })}>
+          Cancel
+        </button>
+      ) : null}
+    </p>
   );
 }
 

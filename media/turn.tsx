@@ -8,6 +8,7 @@
 import { useState } from "preact/hooks";
 import type { PanelAction } from "../server/src/protocol/panel.ts";
 import type { FileChange, ModelChoice, SessionId, UndoneFile } from "../server/src/protocol/types.ts";
+import { CompactionDivider } from "./compactionDivider.tsx";
 import { ago, count, dollars, duration, relativePath, splitPath } from "./format.ts";
 import type { Page } from "./page.ts";
 import { Button, Counts, Icon, IconButton, Markdown, memo, useNow } from "./parts.tsx";
@@ -43,7 +44,14 @@ export const Turn = memo(function Turn(props: TurnProps) {
       {turn.recorded ? <RecordedLabel page={page} /> : null}
       {turn.reused ? <ReusedLabel reused={turn.reused} turn={turn} page={page} /> : null}
       {[...turn.blocks.slice(skip), ...turn.open].map((block) => (
-        <BlockOf key={block.key} block={block} turn={turn} page={page} root={props.root} />
+        <BlockOf
+          key={block.key}
+          block={block}
+          turn={turn}
+          canUndo={props.canUndo && props.isLast && !props.isGone}
+          page={page}
+          root={props.root}
+        />
       ))}
       <Progress turn={turn} />
       <Ending {...props} />
@@ -111,11 +119,13 @@ function ReusedLabel(props: { readonly reused: ReusedAnswer; readonly turn: Turn
 interface BlockProps {
   readonly block: Block | OpenBlock;
   readonly turn: TurnView;
+  /** Whether what was done to the conversation last can be taken back. */
+  readonly canUndo: boolean;
   readonly page: Page;
   readonly root: string | undefined;
 }
 
-function BlockOf({ block, turn, page, root }: BlockProps) {
+function BlockOf({ block, turn, canUndo, page, root }: BlockProps) {
   const isOpen = turn.open.some(({ key }) => key === block.key);
   switch (block.kind) {
     case "text":
@@ -128,6 +138,8 @@ function BlockOf({ block, turn, page, root }: BlockProps) {
       const call = turn.calls.get(block.callId);
       return call ? <ToolCard call={call} live={turn.outputs[block.callId]} root={root} page={page} /> : null;
     }
+    case "compaction":
+      return <CompactionDivider block={block} isUndoable={canUndo && block === turn.blocks.at(-1)} page={page} />;
     case "notice":
       return (
         <p class="remark">

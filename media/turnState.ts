@@ -7,6 +7,7 @@
 import type {
   AssistantBlock,
   CallId,
+  Compacted,
   Failure,
   FileChange,
   Json,
@@ -29,6 +30,7 @@ import type {
 export type Block =
   | { readonly kind: "text" | "thinking"; readonly key: string; readonly text: string }
   | { readonly kind: "call"; readonly key: string; readonly callId: CallId }
+  | { readonly kind: "compaction"; readonly key: string; readonly event: Compacted; readonly isUndone: boolean }
   | { readonly kind: "notice"; readonly key: string; readonly level: "info" | "warning"; readonly message: string };
 
 /** A block that is being streamed. */
@@ -176,7 +178,19 @@ export function foldTurn(turn: TurnView, event: SessionEvent): TurnView {
       return { ...turn, changes: turn.changes.filter((_, index) => index !== last) };
     }
     case "step_finished":
-      return withStepCosts(turn, event);
+      return withCosts(turn, event);
+    case "compacted": {
+      const block: Block = { kind: "compaction", key: `n${event.seq}`, event, isUndone: false };
+      return withCosts({ ...withoutRetry(turn), blocks: [...turn.blocks, block] }, event);
+    }
+    case "compaction_undone": {
+      const at = turn.blocks.findIndex(
+        (block) => block.kind === "compaction" && block.event.compactionId === event.compactionId,
+      );
+      const block = turn.blocks[at];
+      if (block?.kind !== "compaction") return turn;
+      return { ...turn, blocks: turn.blocks.with(at, { ...block, isUndone: true }) };
+    }
     case "turn_finished":
       return finished(withoutRetry(turn), event);
     case "notice":
@@ -322,7 +336,7 @@ function dropped(
   return { open: [], blocks: [...kept, { kind: "notice", key: `n${seq}`, level, message }] };
 }
 
-function withStepCosts(turn: TurnView, event: Extract<SessionEvent, { type: "step_finished" }>): TurnView {
+function withCosts(turn: TurnView, event: Pick<Compacted, "usage" | "cost">): TurnView {
   const { usage, cost } = event;
   const sum = (name: Exclude<keyof Usage, "longCacheWriteTokens">) => turn.usage[name] + usage[name];
   return {

@@ -7,6 +7,7 @@
  */
 import {
   cancelSession,
+  compactSession,
   costSummary,
   type ListModelsResult,
   listModels,
@@ -18,12 +19,14 @@ import {
   restoreSession,
   selectModel,
   setCredential,
+  undoCompaction,
   undoRestore,
   undoTurn,
   warmUpSession,
 } from "../../server/src/protocol/methods.ts";
 import type { PanelAction, ToPanel } from "../../server/src/protocol/panel.ts";
 import type {
+  CompactionId,
   CredentialName,
   Failure,
   PromptPart,
@@ -249,6 +252,19 @@ export class Conversation {
   /** Takes back a restore, or the undo of a turn. */
   async undoRestore(restoreId: RestoreId): Promise<void> {
     await this.#restored((sessionId) => this.#deps.agent.request(undoRestore, { sessionId, restoreId }));
+  }
+
+  /** Replaces the conversation on screen, as models are given it, by a summary; the session's events tell the outcome. */
+  async compact(hint?: string): Promise<void> {
+    const sessionId = this.#sessionId;
+    if (!sessionId) return this.#deps.post({ type: "notice", message: "This session has nothing to compact yet." });
+    await this.#try(this.#deps.agent.request(compactSession, { sessionId, ...(hint ? { hint } : {}) }));
+  }
+
+  /** Takes back the last compaction of the session on screen. */
+  async undoCompaction(compactionId: CompactionId): Promise<void> {
+    const sessionId = this.#sessionId;
+    if (sessionId) await this.#try(this.#deps.agent.request(undoCompaction, { sessionId, compactionId }));
   }
 
   /** Undoes the last turn that changed files. Answers false when there is none. */

@@ -259,6 +259,10 @@ export function activate(context: ExtensionContext): HermesApi {
         return conversation.undo(message.turnId);
       case "restore":
         return conversation.restore(message.turnId, message);
+      case "compact":
+        return conversation.compact(message.hint);
+      case "undo_compaction":
+        return conversation.undoCompaction(message.compactionId);
       case "undo_restore":
         return conversation.undoRestore(message.restoreId);
       case "show_conflict": {

@@ -138,6 +138,27 @@ export const settings = {
     maximum: 1000,
     description: "How many model requests one turn may take before it stops and asks.",
   },
+  "context.summaryStrategy": {
+    type: "string",
+    default: "auto",
+    enum: ["auto", "none", "always", "extractive"],
+    description:
+      "How a long conversation is shortened. `auto`: replaced by a summary when little of the model's window is left, before its price rises, or at the end of a turn that made it long. `always`: after every turn. `extractive`: as `auto`, but cut by rule, without asking a model. `none`: only when you ask for it; a conversation that outgrows the window then ends. What you said and which files were changed is kept word for word.",
+  },
+  "context.maxHistorySteps": {
+    type: "number",
+    default: 0,
+    minimum: 0,
+    maximum: 10_000,
+    description:
+      "How many steps (requests to the model with their tool calls) a conversation may have before it is shortened; 0 is any number. Each shortening costs a request and what the vendor had cached, so a small number is rarely cheaper.",
+  },
+  "context.pruneSimilarResults": {
+    type: "boolean",
+    default: true,
+    description:
+      "When a conversation is shortened by rule, leave out results of tools that a later one repeats, with a note in their place.",
+  },
   "execution.parallel.enabled": {
     type: "boolean",
     default: true,

@@ -8,7 +8,10 @@ import type { Clock } from "./base/async.ts";
 import { isAbort, messageOf, RequestError, ToolError } from "./base/errors.ts";
 import { log } from "./base/trace.ts";
 import type { AnswerCache } from "./cache/answerCache.ts";
+import { TokenCounts } from "./model/tokens.ts";
 import type {
+  CompactParams,
+  CompactResult,
   ConflictParams,
   ConflictResult,
   ListModelsResult,
@@ -27,6 +30,7 @@ import type {
   ReviewParams,
   TaskArguments,
   TaskName,
+  UndoCompactionParams,
   UndoParams,
   UndoRestoreParams,
   UndoResult,
@@ -49,13 +53,17 @@ import type {
   TurnId,
 } from "./protocol/types.ts";
 import { runAnswered } from "./session/answers.ts";
+import { Compactions, type CompactionsDeps } from "./session/compactions.ts";
+import { hasGrown } from "./session/compactPlan.ts";
+import { resultLimit } from "./session/context.ts";
 import type { FallbackDeps, TurnModel } from "./session/fallback.ts";
 import { type LiveSession, LiveSessions } from "./session/liveSessions.ts";
-import { momentContext, systemPrompt } from "./session/prompt.ts";
+import { momentContext, sessionPrompt, toldDate } from "./session/prompt.ts";
 import { isUnbegun } from "./session/reduce.ts";
 import { conflictOf, restore } from "./session/restore.ts";
 import type { Session } from "./session/session.ts";
 import { composeTask } from "./session/tasks.ts";
+import { withoutCompaction } from "./session/thread.ts";
 import { createToolCalls, type ToolCallDeps } from "./session/toolCalls.ts";
 import type { TurnEnd } from "./session/turn.ts";
 import { forecastOf, WarmUps } from "./session/warmUp.ts";
@@ -101,6 +109,8 @@ export interface HostDeps {
   /** Told what waits for the user's review in a session, whenever that changes. Absent where nobody reviews. */
   readonly onReview?: (sessionId: SessionId, files: readonly PendingFile[]) => void;
   readonly trusted: () => boolean;
+  /** When and how conversations are compacted. */
+  readonly compaction: CompactionsDeps["policy"];
   readonly maxSteps: () => number;
   /** Nothing is done for prompts that are not sent yet where it is absent. */
   readonly warmUp?: () => WarmUpPolicy;
@@ -128,14 +138,17 @@ const manyFiles = 200;
 export class AgentHost {
   readonly #deps: HostDeps;
   readonly #live: LiveSessions;
+  readonly #compactions: Compactions;
   readonly #closing = new AbortController();
   readonly #fileOrder = createQueues();
   readonly #warmUps: WarmUps;
+  readonly #tokens = new TokenCounts();
 
   constructor(deps: HostDeps) {
     this.#deps = deps;
     this.#warmUps = new WarmUps({ ...deps, closing: this.#closing.signal });
     this.#live = new LiveSessions({ ...deps, fileOrder: this.#fileOrder });
+    this.#compactions = new Compactions({ ...deps, policy: deps.compaction, tokens: this.#tokens });
     deps.store.keepBlobs?.(() => this.#live.neededBlobs());
   }
 
@@ -190,10 +203,11 @@ export class AgentHost {
   }
 
   async #prompt(live: LiveSession, params: TurnParams, signal: AbortSignal): Promise<PromptResult> {
+    await this.#compactions.stopBackground(live);
     if (live.turn || live.restoring) {
       throw new RequestError(
         "turn_running",
-        "A turn or a restore is already running in this session. Stop it, or wait for its end.",
+        "A turn, a restore or a compaction is already running in this session. Stop it, or wait for its end.",
       );
     }
     const controller = new AbortController();
@@ -209,11 +223,14 @@ export class AgentHost {
     }
   }
 
-  /** Ends the running turn of a session, if there is one, and resolves when it has ended. */
+  /** Ends the running turn or compaction of a session, if there is one, and resolves when it has ended. */
   async cancel(id: SessionId): Promise<void> {
     const live = await this.#live.known(id);
-    live?.turn?.controller.abort();
-    await live?.turn?.done;
+    if (!live) return;
+    const { turn, compaction } = live;
+    turn?.controller.abort();
+    compaction?.controller.abort();
+    await Promise.all([turn?.done, compaction?.done]);
   }
 
   /** Prepares for a prompt and says what it will find in the prompt cache. Resolves before the work is done. */
@@ -224,8 +241,10 @@ export class AgentHost {
     if (policy !== "off") void model.connect?.(this.#closing.signal);
     const live = sessionId && (await this.#live.open(sessionId));
     if (!live) return { forecast: null };
-    const target = { session: live.session, model, tools: live.registry.specs() };
-    if (policy === "conversation" && intent === "typing" && !live.turn && !live.restoring) {
+    const { session, registry } = live;
+    const target = { session, model, tools: registry.specs(session.state.tools) };
+    const isBusy = live.turn !== undefined || live.compaction !== undefined || live.restoring;
+    if (policy === "conversation" && intent === "typing" && !isBusy) {
       live.busy += 1;
       void this.#warmUps.begin(target).finally(() => {
         live.busy -= 1;
@@ -268,6 +287,31 @@ export class AgentHost {
     return this.#restore(sessionId, { type: "restore", restoreId });
   }
 
+  /** Replaces the conversation, as models are given it, by a summary. Throws `RequestError` `nothing_to_compact`. */
+  async compact({ sessionId, hint }: CompactParams, signal: AbortSignal): Promise<CompactResult> {
+    const live = await this.#openIdle(sessionId);
+    if (!hasGrown(live.session.state)) {
+      throw new RequestError("nothing_to_compact", "There is nothing to compact in this session yet.");
+    }
+    const model = await this.#deps.models.resolve(undefined);
+    const order = { reason: "manual", ...(hint?.trim() ? { hint: hint.trim() } : {}) } as const;
+    const all = AbortSignal.any([signal, this.#closing.signal]);
+    return { compacted: await this.#busy(live, () => this.#compactions.run(live, model, order, all, "foreground")) };
+  }
+
+  /** Takes back the last compaction. Throws `RequestError` `not_undoable` when something was added since. */
+  async undoCompaction({ sessionId, compactionId }: UndoCompactionParams): Promise<Record<string, never>> {
+    const live = await this.#openIdle(sessionId);
+    if (!withoutCompaction(live.session.state, compactionId)) {
+      throw new RequestError(
+        "not_undoable",
+        "The conversation has gone on since it was compacted, so that cannot be undone. Restore the conversation to a turn before it instead.",
+      );
+    }
+    await this.#busy(live, () => live.session.append({ type: "compaction_undone", compactionId }));
+    return {};
+  }
+
   /** A file that a restore left alone, as one text with both sides. */
   async readConflict(params: ConflictParams, signal: AbortSignal): Promise<ConflictResult> {
     const { session } = await this.#live.open(params.sessionId);
@@ -275,21 +319,37 @@ export class AgentHost {
   }
 
   async #restore(sessionId: SessionId, target: RestoreTarget): Promise<RestoreResult> {
-    await this.loadSession(sessionId);
-    const live = await this.#live.open(sessionId);
-    if (live.turn || live.restoring) {
-      const what = live.turn ? "A turn is running. Stop it first." : "A restore is under way. Wait for its end.";
-      throw new RequestError("turn_running", what);
-    }
-    live.busy += 1;
-    live.restoring = true;
-    let isDone = false;
-    try {
+    const live = await this.#openIdle(sessionId);
+    return this.#busy(live, async () => {
       const { store, workspace, createId } = this.#deps;
       const deps = { store, workspace, fileOrder: this.#fileOrder, hostPid: this.#deps.pid };
       const result = await restore(live.session, createId() as RestoreId, target, deps, this.#closing.signal);
       // What the model has seen of files may have been in turns that it does not know of any more.
       live.memory.lastSeen.clear();
+      return result;
+    });
+  }
+
+  /** The session as it is stored, with nothing running in it. */
+  async #openIdle(sessionId: SessionId): Promise<LiveSession> {
+    await this.loadSession(sessionId);
+    const live = await this.#live.open(sessionId);
+    await this.#compactions.stopBackground(live);
+    if (live.turn || live.restoring) {
+      const other = "A restore or a compaction is under way. Wait for its end.";
+      const what = live.turn ? "A turn is running. Stop it first." : other;
+      throw new RequestError("turn_running", what);
+    }
+    return live;
+  }
+
+  /** Changes the conversation while no turn may begin. */
+  async #busy<T>(live: LiveSession, work: () => Promise<T>): Promise<T> {
+    live.busy += 1;
+    live.restoring = true;
+    let isDone = false;
+    try {
+      const result = await work();
       isDone = true;
       return result;
     } catch (error) {
@@ -299,7 +359,7 @@ export class AgentHost {
       live.busy -= 1;
       live.restoring = false;
       // What was begun and could not be stored is closed when the session is read again.
-      if (!isDone) this.#live.forget(sessionId);
+      if (!isDone) this.#live.forget(live.session.id);
     }
   }
 
@@ -357,7 +417,7 @@ export class AgentHost {
     this.#closing.abort();
     const sessions = await this.#live.all();
     for (const { review } of sessions) review.close();
-    await Promise.all(sessions.map(({ turn }) => turn?.done));
+    await Promise.all(sessions.flatMap(({ turn, compaction }) => [turn?.done, compaction?.done]));
     await this.#warmUps.idle();
     await this.#deps.store.close();
   }
@@ -375,15 +435,18 @@ export class AgentHost {
           session,
           model,
           ...(model.fallbacks ? { fallbacks: model.fallbacks } : {}),
-          tools: live.registry.specs(),
+          tools: live.registry.specs(session.state.tools),
           createScheduler: createToolCalls({
             ...this.#deps,
             session,
             turnId,
             registry: live.registry,
             memory: live.memory,
+            resultBytes: () => resultLimit(session.state, model.spec),
             fileOrder: this.#fileOrder,
           }),
+          makeRoom: this.#compactions.forTurn(live, turnId),
+          tokens: this.#tokens,
           clock: this.#deps.clock,
           maxSteps: this.#deps.maxSteps(),
         },
@@ -393,6 +456,10 @@ export class AgentHost {
         signal,
       );
       await session.append({ type: "turn_finished", turnId, ...end });
+      // A terminal ends with its turn.
+      if (end.stopReason === "end_turn" && params.origin !== "cli") {
+        this.#compactions.afterTurn(live, model, this.#closing.signal);
+      }
       return end;
     } catch (error) {
       if (error instanceof RequestError || (error instanceof StaleSessionError && !begun)) throw error;
@@ -405,17 +472,16 @@ export class AgentHost {
 
   async #begin(session: Session, turnId: TurnId, params: PromptParams): Promise<ReadyModel> {
     const { models, clock, workspace } = this.#deps;
-    const followUp = !isUnbegun(session.state);
     // A conversation that went back to its beginning is about something else now.
-    const isUnbegunAgain = !followUp && session.state.turns.length > 0;
+    const isUnbegunAgain = isUnbegun(session.state) && session.state.turns.length > 0;
     if (session.state.turns.length > 0) await this.#assertHere(session);
     const [model, instructions] = await Promise.all([
       models.resolve(params.model),
       session.state.system === undefined ? this.#instructions() : undefined,
     ]);
-    const system = session.state.system ?? systemPrompt(instructions);
+    const begins = session.state.system === undefined;
     await session.append(
-      ...(session.state.system === undefined ? [{ type: "system_set", text: system } as const] : []),
+      ...(begins ? [{ type: "system_set", ...sessionPrompt(model.spec.contextTokens, instructions) } as const] : []),
       ...(session.state.title === undefined || isUnbegunAgain
         ? [{ type: "title_set", title: titleOf(params.prompt) } as const]
         : []),
@@ -424,7 +490,12 @@ export class AgentHost {
         turnId,
         prompt: params.prompt,
         origin: params.origin,
-        context: momentContext({ root: workspace.root, platform: this.#deps.platform, now: clock.now(), followUp }),
+        context: momentContext({
+          root: workspace.root,
+          platform: this.#deps.platform,
+          now: clock.now(),
+          toldDate: toldDate(session.state.turns),
+        }),
         model: model.spec.id,
         recorded: model.spec.api === "recorded",
         hostPid: this.#deps.pid,

@@ -32,15 +32,15 @@ export type WireFormat = keyof typeof wireFormats;
 
 /** What a play is made of. */
 export interface PlayOptions {
-  readonly script: Script;
+  readonly script: Script | readonly Script[];
   readonly files?: { readonly [path: string]: string | Uint8Array };
   readonly wire?: WireFormat;
   /** Answers approvals; everything is allowed once when absent. */
   readonly ask?: (request: PermissionRequest, signal: AbortSignal) => Promise<ApprovalChoice>;
   readonly host?: Partial<LocalHostOptions>;
+  readonly settings?: { readonly [name: string]: string | number | boolean | readonly string[] };
   /** How the model double is set up, besides its script. */
   readonly double?: Omit<DoubleOptions, "script">;
-  readonly settings?: { readonly [name: string]: string | number | boolean | readonly string[] };
 }
 
 /** A running play. */

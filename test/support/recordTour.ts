@@ -66,6 +66,7 @@ export async function playTour(root: string, provider: Provider, api: "anthropic
     ask: async () => "allow_once",
     onUpdate: (_, update) => see(update),
     trusted: () => true,
+    compaction: () => ({ strategy: "none", maxSteps: 0, pruneSimilar: false }),
     maxSteps: () => 20,
     concurrency: () => 4,
     clock: systemClock,

@@ -8,7 +8,7 @@
 import { randomUUID } from "node:crypto";
 import { join } from "node:path";
 import { isDeepStrictEqual } from "node:util";
-import { systemClock } from "../base/async.ts";
+import { type Clock, systemClock } from "../base/async.ts";
 import { errorCode, messageOf } from "../base/errors.ts";
 import { log } from "../base/trace.ts";
 import { AnswerCache, type CachePolicy } from "../cache/answerCache.ts";
@@ -20,6 +20,7 @@ import { createOpenAIEmbedder } from "../model/openaiEmbeddings.ts";
 import { fromUsd } from "../model/price.ts";
 import type { ListModelsResult } from "../protocol/methods.ts";
 import type { ApprovalChoice, PendingFile, PermissionRequest, SessionId, SessionUpdate } from "../protocol/types.ts";
+import type { CompactionPolicy } from "../session/compactPlan.ts";
 import { createCacheFiles } from "../storage/cacheFiles.ts";
 import { createFormerCellStore } from "../storage/formerCells.ts";
 import { createJournalStore } from "../storage/journal.ts";
@@ -53,6 +54,8 @@ export interface LocalHostOptions {
   readonly editor?: EditorPort;
   /** The editor's open notebooks, where it has any. */
   readonly notebooks?: NotebookPort;
+  /** What time it is for prompts and events; the machine's clock when absent. */
+  readonly clock?: Clock;
   readonly ripgrepPath?: string;
   /** Globs that hide files from the agent, besides ignore files. */
   readonly exclude?: readonly string[];
@@ -70,7 +73,7 @@ export interface LocalHost {
 
 /** Builds a host. Rejects when its folder in the user's home cannot be used. */
 export async function createLocalHost(options: LocalHostOptions): Promise<LocalHost> {
-  const { root, environment } = options;
+  const { root, environment, clock = systemClock } = options;
   let { config } = options;
   const onProblem = (problem: string) => {
     log("warn", problem);
@@ -110,7 +113,7 @@ export async function createLocalHost(options: LocalHostOptions): Promise<LocalH
   const host = new AgentHost({
     store: createJournalStore({
       dir: config.home,
-      clock: systemClock,
+      clock,
       blobQuota: () => config.settings["checkpoints.diskSpace"] * 1024 * 1024,
     }),
     workspace: createNotebookWorkspace(options.notebooks ? createOpenNotebooks(files, options.notebooks) : files, {
@@ -128,12 +131,13 @@ export async function createLocalHost(options: LocalHostOptions): Promise<LocalH
     onUpdate: options.onUpdate,
     ...(options.onReview ? { onReview: options.onReview } : {}),
     trusted: options.trusted,
+    compaction: () => compactionPolicy(config),
     maxSteps: () => config.settings["turn.maxSteps"],
     warmUp: () => config.settings["promptCache.warmUp"] as WarmUpPolicy,
     concurrency: () =>
       config.settings["execution.parallel.enabled"] ? config.settings["execution.parallel.maxConcurrentTools"] : 1,
     diagnosticsWaitMs: () => config.settings["edits.diagnosticsWaitMs"],
-    clock: systemClock,
+    clock,
     createId,
     platform: process.platform,
     pid: process.pid,
@@ -181,6 +185,14 @@ function readLimits({ settings }: Config): Limits {
     ] as const;
   };
   return Object.fromEntries(periods.map(limitsOf));
+}
+
+function compactionPolicy({ settings }: Config): CompactionPolicy {
+  return {
+    strategy: settings["context.summaryStrategy"] as CompactionPolicy["strategy"],
+    maxSteps: settings["context.maxHistorySteps"],
+    pruneSimilar: settings["context.pruneSimilarResults"],
+  };
 }
 
 function isAlive(pid: number): boolean {

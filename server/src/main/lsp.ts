@@ -197,6 +197,12 @@ connection.onRequest(methods.warmUpSession, (params, token) => serve(token, ({ h
 connection.onRequest(methods.undoTurn, (params, token) => serve(token, ({ host }) => host.undo(params)));
 connection.onRequest(methods.restoreSession, (params, token) => serve(token, ({ host }) => host.restore(params)));
 connection.onRequest(methods.undoRestore, (params, token) => serve(token, ({ host }) => host.undoRestore(params)));
+connection.onRequest(methods.compactSession, (params, token) =>
+  serve(token, ({ host }, signal) => host.compact(params, signal)),
+);
+connection.onRequest(methods.undoCompaction, (params, token) =>
+  serve(token, ({ host }) => host.undoCompaction(params)),
+);
 connection.onRequest(methods.readConflict, (params, token) =>
   serve(token, ({ host }, signal) => host.readConflict(params, signal)),
 );

@@ -13,11 +13,12 @@ import type {
 } from "@anthropic-ai/sdk/resources/messages/messages";
 import { ProviderError } from "../base/errors.ts";
 import type { AssistantBlock, CallId, Json, Usage } from "../protocol/types.ts";
-import { toAnthropicRequest } from "./anthropicRequest.ts";
+import { anthropicHeaders, toAnthropicRequest } from "./anthropicRequest.ts";
 import { assertBaseUrl, type Connection, type ConnectionOptions, hostOf, stream } from "./connection.ts";
 import { brokenStream, type Endpoint } from "./failure.ts";
-import { echoedInput, isRecord, textOf, toToolCall } from "./json.ts";
+import { echoedInput, isRecord, numberOf, textOf, toToolCall } from "./json.ts";
 import type { ModelEvent, ModelRequest, ModelStop, Provider } from "./provider.ts";
+import { addUsage, noUsage } from "./usage.ts";
 
 /** Where and how to reach Anthropic, or a gateway that speaks its API. */
 export interface AnthropicOptions extends ConnectionOptions {
@@ -60,7 +61,8 @@ async function* ask(
   assertBaseUrl(baseURL);
   const { sendMessages } = await import("./anthropicSdk.ts");
   const target = { apiKey: endpoint.secret ?? "none", baseURL };
-  const events = await sendMessages(target, toAnthropicRequest(request), connection);
+  const message = { body: toAnthropicRequest(request), headers: anthropicHeaders(request) };
+  const events = await sendMessages(target, message, connection);
   const answer = new Answer(endpoint);
   if (Symbol.asyncIterator in events) yield* answer.read(events, connection.finishing);
   else yield answer.whole(events);
@@ -77,7 +79,10 @@ interface OpenBlock {
 class Answer {
   readonly #endpoint: Endpoint;
   readonly #open = new Map<number, OpenBlock>();
-  #usage: Usage = { inputTokens: 0, cacheReadTokens: 0, cacheWriteTokens: 0, outputTokens: 0, thinkingTokens: 0 };
+  #usage = noUsage;
+  /** What a compaction used: the vendor leaves it out of the totals. */
+  #compaction = noUsage;
+  #isCompacted = false;
   #stop: StopReason | null = null;
   #detail: string | undefined;
   #responseId: string | undefined;
@@ -181,6 +186,12 @@ class Answer {
         const part = toToolCall(this.#callId(wire), textOf(wire.name) ?? "", raw);
         return { part, wire: { ...wire, input: echoedInput(part) } };
       }
+      case "compaction": {
+        // It arrives whole, in its first event. Without content it is a failed one.
+        const text = textOf(wire.content)?.trim() ?? "";
+        this.#isCompacted = text !== "";
+        return { part: text === "" ? { type: "opaque" } : { type: "text", text }, wire };
+      }
       default:
         return { part: { type: "opaque" }, wire: json === "" ? wire : { ...wire, input: parseOrKeep(json) } };
     }
@@ -189,11 +200,11 @@ class Answer {
   #done(): ModelEvent {
     if (this.#open.size > 0 || this.#stop === null)
       throw brokenStream(this.#endpoint, "it ends in the middle of a block or without a reason");
-    const stop = stops.get(this.#stop) ?? "end_turn";
+    const stop = this.#isCompacted ? "compacted" : (stops.get(this.#stop) ?? "end_turn");
     return {
       type: "done",
       stop,
-      usage: this.#usage,
+      usage: addUsage(this.#usage, this.#compaction),
       ...(this.#detail === undefined ? {} : { detail: this.#detail }),
       ...(this.#responseId === undefined ? {} : { responseId: this.#responseId }),
       ...(this.#cacheMiss === undefined ? {} : { cacheMiss: this.#cacheMiss }),
@@ -227,6 +238,7 @@ class Answer {
   #count(usage: Message["usage"] | MessageDeltaUsage | undefined): void {
     if (!usage) return;
     const last = this.#usage;
+    if ("iterations" in usage) this.#compaction = compactionUsage(usage.iterations);
     this.#usage = {
       inputTokens: usage.input_tokens ?? last.inputTokens,
       cacheReadTokens: usage.cache_read_input_tokens ?? last.cacheReadTokens,
@@ -245,7 +257,21 @@ function longWrites(usage: Message["usage"] | MessageDeltaUsage, last: Usage): P
   return tokens > 0 ? { longCacheWriteTokens: tokens } : {};
 }
 
-const stops: ReadonlyMap<StopReason, ModelStop> = new Map([
+function compactionUsage(iterations: unknown): Usage {
+  const entries = Array.isArray(iterations) ? iterations.filter(isRecord) : [];
+  return entries
+    .filter(({ type }) => type === "compaction")
+    .map((entry) => ({
+      ...noUsage,
+      inputTokens: numberOf(entry.input_tokens) ?? 0,
+      cacheReadTokens: numberOf(entry.cache_read_input_tokens) ?? 0,
+      cacheWriteTokens: numberOf(entry.cache_creation_input_tokens) ?? 0,
+      outputTokens: numberOf(entry.output_tokens) ?? 0,
+    }))
+    .reduce(addUsage, noUsage);
+}
+
+const stops: ReadonlyMap<string, ModelStop> = new Map([
   ["end_turn", "end_turn"],
   ["stop_sequence", "end_turn"],
   ["tool_use", "tool_calls"],

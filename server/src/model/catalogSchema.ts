@@ -19,6 +19,7 @@ const spec = z.strictObject({
   maxOutputTokens: tokens,
   images: z.boolean(),
   thinking: z.enum(["none", "adaptive", "effort"]),
+  compacts: z.boolean().exactOptional(),
   price: z
     .strictObject({
       input: dollars,

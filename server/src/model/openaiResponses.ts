@@ -20,6 +20,7 @@ import { brokenStream, type Endpoint, fromStreamError } from "./failure.ts";
 import { echoedInput, toToolCall, withoutTrailingThinking } from "./json.ts";
 import { type OpenAIEndpoint, type OpenAIOptions, openClient, toEndpoint, toUsage } from "./openaiClient.ts";
 import type { ModelEvent, ModelMessage, ModelRequest, ModelStop, Provider } from "./provider.ts";
+import { remembered } from "./wireMessages.ts";
 
 /** Makes the provider; nothing is loaded and no connection opened before the first request. */
 export function createOpenAIResponsesProvider(options: OpenAIOptions): Provider {
@@ -57,7 +58,11 @@ export function toResponsesRequest(request: ModelRequest): ResponseCreateParamsS
     ...(model.thinking === "none"
       ? {}
       : { reasoning: { effort: "medium", summary: "auto" }, include: ["reasoning.encrypted_content"] }),
-    input: request.messages.flatMap((message) => toItems(message, model.images)),
+    input: [
+      ...itemsOf(request).flat(),
+      // It takes no instructions, and must be the last.
+      ...(request.compaction ? [{ type: "compaction_trigger" } as const] : []),
+    ],
   };
 }
 
@@ -68,6 +73,7 @@ function toCacheOptions({ maxOutputTokens, previousResponseId }: ModelRequest) {
   };
   return Object.keys(options).length === 0 ? {} : { prompt_cache_options: options };
 }
+const itemsOf = remembered(toItems);
 
 function toTool(tool: ToolSpec): FunctionTool {
   return {
@@ -271,6 +277,7 @@ class Answer {
         return "pause";
       default:
         if (this.#refusal !== "") return "refusal";
+        if (response.output.some((item) => item.type === "compaction" && item.encrypted_content)) return "compacted";
         return this.#calls > 0 ? "tool_calls" : "end_turn";
     }
   }

@@ -41,6 +41,8 @@ export interface ModelRequest {
   readonly messages: readonly ModelMessage[];
   /** 0 asks for no answer: the prompt is put into the vendor's prompt cache, and that is all. */
   readonly maxOutputTokens: number;
+  /** Asks the vendor for a compaction of the messages in place of an answer; only for models that have it (`compacts`). */
+  readonly compaction?: { readonly instructions?: string };
   /** One stable value for a conversation: OpenAI routes its prompt cache by it. */
   readonly cacheKey: string;
   /**
@@ -53,8 +55,15 @@ export interface ModelRequest {
   readonly account: RequestAccount;
 }
 
-/** Why a model stopped answering. */
-export type ModelStop = "end_turn" | "tool_calls" | "max_tokens" | "refusal" | "context_overflow" | "pause";
+/** Why a model stopped answering. `compacted`: the one block of the answer stands for all messages of the request. */
+export type ModelStop =
+  | "end_turn"
+  | "tool_calls"
+  | "max_tokens"
+  | "refusal"
+  | "context_overflow"
+  | "pause"
+  | "compacted";
 
 /** What a stream yields. `index` counts the blocks of this answer from 0, in the order in which they began. */
 export type ModelEvent =

@@ -10,6 +10,7 @@ import type {
   ApprovalChoice,
   BlobId,
   CacheForecast,
+  CompactionId,
   CredentialName,
   Failure,
   Json,
@@ -167,6 +168,30 @@ export interface UndoRestoreParams {
 }
 /** Takes back a restore or the undo of a turn: its files by the same merge, and the conversation. */
 export const undoRestore = new RequestType<UndoRestoreParams, RestoreResult, void>("session/undoRestore");
+
+/** Parameters of `session/compact`. */
+export interface CompactParams {
+  readonly sessionId: SessionId;
+  /** What the summary should keep in particular. */
+  readonly hint?: string;
+}
+/** Result of `session/compact`. */
+export interface CompactResult {
+  /** False when it was cancelled. */
+  readonly compacted: boolean;
+}
+/** Replaces the conversation, as models are given it, by a summary. `session/cancel` ends it. */
+export const compactSession = new RequestType<CompactParams, CompactResult, void>("session/compact");
+
+/** Parameters of `session/undoCompaction`. */
+export interface UndoCompactionParams {
+  readonly sessionId: SessionId;
+  readonly compactionId: CompactionId;
+}
+/** Takes back the last compaction, as long as nothing was added to the conversation since. */
+export const undoCompaction = new RequestType<UndoCompactionParams, Record<string, never>, void>(
+  "session/undoCompaction",
+);
 
 /** Parameters of `session/conflict`. */
 export interface ConflictParams {

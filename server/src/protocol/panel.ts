@@ -8,6 +8,7 @@ import type {
   ApprovalChoice,
   CacheForecast,
   CallId,
+  CompactionId,
   CredentialName,
   Failure,
   FileChange,
@@ -129,6 +130,9 @@ export type FromPanel =
   /** Go back to right before a turn. */
   | { readonly type: "restore"; readonly turnId: TurnId; readonly files: boolean; readonly conversation: boolean }
   | { readonly type: "undo_restore"; readonly restoreId: RestoreId }
+  /** Replace the conversation by a summary, which keeps what the hint says in particular. */
+  | { readonly type: "compact"; readonly hint?: string }
+  | { readonly type: "undo_compaction"; readonly compactionId: CompactionId }
   /** Show a file that a restore left alone with both sides. */
   | { readonly type: "show_conflict"; readonly restoreId: RestoreId; readonly uri: string }
   | { readonly type: "open_diff"; readonly change: FileChange }

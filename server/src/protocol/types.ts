@@ -15,6 +15,8 @@ export type SessionId = string & { readonly __brand: "SessionId" };
 export type TurnId = string & { readonly __brand: "TurnId" };
 /** Identifies one restore within a session. */
 export type RestoreId = string & { readonly __brand: "RestoreId" };
+/** Identifies one compaction within a session. */
+export type CompactionId = string & { readonly __brand: "CompactionId" };
 /** Identifies one tool call within a session. Vendor ids are kept as they came: the vendor wants them back. */
 export type CallId = string & { readonly __brand: "CallId" };
 /** Names a stored byte string by the SHA-256 of its content, in hex. */
@@ -109,6 +111,8 @@ export interface ModelSpec {
   readonly images: boolean;
   /** How thinking is asked for: not at all, always adaptive, or by an effort word. */
   readonly thinking: "none" | "adaptive" | "effort";
+  /** True when its vendor compacts a conversation itself, on demand, in the wire format of `api`. */
+  readonly compacts?: boolean;
   /** US dollars per million tokens; absent for local models. */
   readonly price?: ModelPrice;
   /** Base URL where it differs from the vendor's own. */
@@ -216,6 +220,28 @@ export interface CacheForecast {
   readonly warmUntilAt: number;
   /** US dollars for sending all of it anew, by the id of the model. Models without a known price are left out. */
   readonly anewUsd: { readonly [model: string]: number };
+}
+
+/** The parts of a request, as they are sent: what stays the same for longest comes first. */
+export type ContextSection =
+  | "tools"
+  | "system"
+  /** The project's own instructions, which follow the system prompt. */
+  | "instructions"
+  /** What stands for the conversation that was compacted; 0 where none was. */
+  | "summary"
+  | "history"
+  /** What goes along with the newest prompt: references, pictures, facts of the moment. */
+  | "attached";
+
+/** What a request took of the model's context window, in tokens. */
+export interface ContextSize {
+  /** All that the model takes: prompt and answer. */
+  readonly window: number;
+  /** Kept free for the answer. */
+  readonly reserve: number;
+  /** The prompt. Shares are estimates; their sum is what the vendor has counted, where it has. */
+  readonly parts: { readonly [section in ContextSection]: number };
 }
 
 /** What one model was used for in one session on one day. */
@@ -327,7 +353,12 @@ export type SessionEventBody =
   | { readonly type: "session_created"; readonly sessionId: SessionId; readonly cwd: string; readonly version: 1 }
   | { readonly type: "title_set"; readonly title: string }
   /** The system prompt with the project's instructions, frozen for the session: the prompt cache depends on it. */
-  | { readonly type: "system_set"; readonly text: string }
+  | {
+      readonly type: "system_set";
+      readonly text: string;
+      /** The tools that models are told of, by name; all of them when absent. Frozen alike. */
+      readonly tools?: readonly string[];
+    }
   | {
       readonly type: "turn_started";
       readonly turnId: TurnId;
@@ -428,6 +459,8 @@ export type SessionEventBody =
       readonly usage: Usage;
       /** US dollars; absent where the catalogue has no price. */
       readonly cost?: number;
+      /** What the request took of the model's window; older versions did not store it. */
+      readonly context?: ContextSize;
       /** Milliseconds from sending the request to its first event, and to its last. */
       readonly firstEventMs: number;
       readonly totalMs: number;
@@ -448,6 +481,19 @@ export type SessionEventBody =
       /** When the request was sent: from then on the entry lives. */
       readonly startedAt: number;
       readonly responseId?: string;
+    }
+  | {
+      /**
+       * The model's server has read less than the prompt that it was sent. From here on the session takes its window for
+       * `contextTokens`. The first one is followed by a `notice` for the user.
+       */
+      readonly type: "prompt_cut";
+      readonly turnId: TurnId;
+      readonly step: number;
+      readonly model: string;
+      /** What the server says that it has read. */
+      readonly promptTokens: number;
+      readonly contextTokens: number;
     }
   | {
       readonly type: "turn_finished";
@@ -502,7 +548,55 @@ export type SessionEventBody =
       /** True when the host was killed while it wrote: only the files listed were restored. */
       readonly interrupted?: boolean;
     }
+  | Compacted
+  /** The last compaction is taken back: the conversation is again what it was. Only while nothing was added to it. */
+  | { readonly type: "compaction_undone"; readonly compactionId: CompactionId }
   | { readonly type: "notice"; readonly level: "info" | "warning"; readonly message: string };
+
+/**
+ * How a conversation is compacted: by the vendor itself, by a summary that the model writes, or by rule, without a model
+ * (`extract`).
+ */
+export type CompactionMeans = "vendor" | "summary" | "extract";
+
+/**
+ * Why: less than 15 % of the window is left, a price step is near, the request is too long, there are more steps than the
+ * user allows, the end of a turn is a good moment, or the user asked for it.
+ */
+export type CompactionReason = "window" | "price" | "overflow" | "steps" | "boundary" | "manual";
+
+/**
+ * The conversation, as models are given it, begins anew: all messages so far are replaced by a summary and by what is
+ * carried word for word. Stored between turns, or between two steps of one; the events before it stay as they are.
+ */
+export interface Compacted {
+  readonly type: "compacted";
+  readonly compactionId: CompactionId;
+  /** The turn in the midst of which it happened: its prompt follows what is carried. Absent between turns. */
+  readonly turnId?: TurnId;
+  readonly reason: CompactionReason;
+  readonly means: CompactionMeans;
+  /** How many messages it replaces. */
+  readonly messages: number;
+  /** The vendor's own block, sent back first and unchanged to the same API; only for `vendor`. */
+  readonly block?: { readonly api: ModelApi; readonly block: AssistantBlock };
+  /** What a person can read of the summary; empty where only the vendor can. */
+  readonly summary: string;
+  /**
+   * The text that the model is given: the summary, unless `block` holds it; and word for word what the user said and which
+   * files were changed.
+   */
+  readonly carried: string;
+  readonly model: string;
+  /** Estimated tokens of a request before and after it. */
+  readonly tokensBefore: number;
+  readonly tokensAfter: number;
+  /** What the requests for a summary used, failed ones included as far as the vendor told. */
+  readonly usage: Usage;
+  /** US dollars; absent where the catalogue has no price. */
+  readonly cost?: number;
+  readonly durationMs: number;
+}
 
 /** A stored event: the journal's line, the wire's update, the UI's and the tests' input. */
 export type SessionEvent = EventBase & SessionEventBody;
@@ -553,7 +647,9 @@ export type SessionDelta =
       readonly attempt: number;
       readonly untilAt: number;
       readonly reason: string;
-    };
+    }
+  /** The conversation is being compacted, or (`isRunning` false) no longer is. */
+  | { readonly type: "compaction_delta"; readonly isRunning: boolean; readonly reason: CompactionReason };
 
 /** What `session/update` carries. */
 export type SessionUpdate = SessionEvent | SessionDelta;

@@ -25,7 +25,15 @@ export interface LiveSession {
   readonly registry: Registry;
   readonly memory: SessionMemory;
   turn: { readonly controller: AbortController; readonly done: Promise<unknown> } | undefined;
-  /** True while files or the conversation go back. */
+  /** A compaction between turns; a prompt does not wait for one in the background. */
+  compaction:
+    | {
+        readonly controller: AbortController;
+        readonly done: Promise<unknown>;
+        readonly place: "background" | "foreground";
+      }
+    | undefined;
+  /** True while files or the conversation go back, or the user compacts. */
   restoring: boolean;
 }
 
@@ -159,6 +167,7 @@ export class LiveSessions {
       registry: this.#deps.createRegistry(),
       memory: { lastSeen: new Map(), rules: [] },
       turn: undefined,
+      compaction: undefined,
       restoring: false,
     };
   }
@@ -178,7 +187,7 @@ export class LiveSessions {
       for (const [id, entry] of this.#live) {
         if (this.#live.size <= idleSessionLimit) return;
         const live = await entry.catch(() => undefined);
-        if (live?.turn || (live?.busy ?? 0) > 0) continue;
+        if (live?.turn || live?.compaction || (live?.busy ?? 0) > 0) continue;
         live?.review.close();
         this.forget(id);
       }

@@ -73,6 +73,9 @@ export function foldLedger(ledger: RequestLedger, event: SessionEvent): RequestL
       return { ...ledger, stepAt: event.at };
     case "restore_started":
       return event.conversationTurns.length === 0 ? ledger : { ...ledger, planned: "conversation_restored" };
+    case "compacted":
+    case "compaction_undone":
+      return { ...ledger, planned: "compacted" };
     case "step_finished":
       return event.sent ? noteSent(ledger, { ...event, sent: event.sent, at: ledger.stepAt }) : ledger;
     case "cache_warmed":
@@ -160,13 +163,15 @@ function compare(ledger: RequestLedger, request: ModelRequest, now: number): Com
   const found = most(kept.filter(({ until }) => until > now));
   const result = { to, same, blocks: digests.slice(same), expectedReadTokens: found };
   const before = most((last && models.get(last.to)?.entries) ?? []);
-  if (at >= 0) {
+  const isOther = last !== undefined && last.to !== to;
+  // A model that cannot read another vendor's compaction is sent its words.
+  if (at >= 0 && (planned || !isOther)) {
     const block = nameOfBlock(request, at);
     return planned
       ? { ...result, unbrokenTokens: most(kept), cause: planned, block }
       : { ...result, unbrokenTokens: before, cause: "request_changed", block };
   }
-  if (last && last.to !== to && found === 0) {
+  if (isOther && found === 0) {
     const cause = isSameModel(last.to, to) ? "pictures_changed" : "model_changed";
     return { ...result, unbrokenTokens: before, cause };
   }

@@ -78,6 +78,8 @@ export interface ToolCallDeps {
   readonly ask: (request: PermissionRequest, signal: AbortSignal) => Promise<ApprovalChoice>;
   readonly concurrency: () => number;
   readonly clock: Clock;
+  /** Bytes that a result should have at most; absent where only the tools' own caps count. */
+  readonly resultBytes?: () => number;
   /** Milliseconds that the edits of a step may wait for the editor's problems; 0 or absent: they are not asked for. */
   readonly diagnosticsWaitMs?: () => number;
 }
@@ -237,6 +239,7 @@ function portsFor(deps: ToolCallDeps, callId: CallId, waitMs: () => number, sign
     deps.fileOrder.run(wanted.uri, () => applyChange({ ...deps, written }, callId, wanted, signal));
   return {
     turnId: deps.turnId,
+    ...(deps.resultBytes === undefined ? {} : { resultBytes: deps.resultBytes() }),
     report: (text) => deps.session.stream({ type: "tool_output_delta", callId, text }),
     lastSeen: (uri) => deps.memory.lastSeen.get(uri),
     saw: (file) => remember(deps.memory.lastSeen, file),

@@ -11,8 +11,10 @@ import { isAbort, messageOf, ProviderError } from "../base/errors.ts";
 import { log } from "../base/trace.ts";
 import { BudgetError } from "../model/budget.ts";
 import type { ModelEvent, ModelRequest, ModelStop } from "../model/provider.ts";
+import type { TokenCounts } from "../model/tokens.ts";
 import type { Failure, StopReason, ToolCallPart, ToolSpec, TurnId, Usage } from "../protocol/types.ts";
-import { buildRequest } from "./context.ts";
+import { type FittedRequest, fitRequest, sizeAsCounted } from "./context.ts";
+import { cutPromptEvents } from "./cutPrompt.ts";
 import { type FallbackDeps, Fallbacks, type TurnModel } from "./fallback.ts";
 import { judgeRequest, promptTokens, type RequestLedger, warningOf } from "./requestLedger.ts";
 import type { Session } from "./session.ts";
@@ -31,6 +33,13 @@ export interface TurnDeps extends FallbackDeps {
   /** In a stable order. */
   readonly tools: readonly ToolSpec[];
   readonly createScheduler: (signal: AbortSignal) => StepScheduler;
+  /**
+   * Shortens the conversation where the next request needs it; true when it did. `refused`: the vendor has said that the
+   * request is too long. Absent where conversations are left as they are.
+   */
+  readonly makeRoom?: (model: TurnModel, when: "step" | "refused", signal: AbortSignal) => Promise<boolean>;
+  /** Shared by all turns of a host: it learns from each. */
+  readonly tokens: TokenCounts;
   readonly clock: Clock;
   readonly maxSteps: number;
 }
@@ -53,17 +62,19 @@ export async function runTurn(deps: TurnDeps, turnId: TurnId, signal: AbortSigna
   const fallbacks = new Fallbacks(deps);
   let cuts = 0;
   for (let step = 1; step <= deps.maxSteps; step++) {
+    const { model } = fallbacks;
+    await deps.makeRoom?.(model, "step", signal);
     if (signal.aborted) return { stopReason: "cancelled" };
     await deps.session.append({ type: "step_started", turnId, step });
-    const { model } = fallbacks;
     let answer = await runStep(deps, model, turnId, step, signal);
     if (answer.error && canAskAgain(answer)) {
       const reason = messageOf(answer.error);
       await deps.session.append({ type: "step_restarted", turnId, step, reason });
       answer = await runStep(deps, model, turnId, step, signal);
     }
-    await deps.session.append(stepFinished(model, turnId, step, answer));
+    await deps.session.append(...promptEvents(deps, turnId, step, answer), stepFinished(model, turnId, step, answer));
     if (signal.aborted) return { stopReason: "cancelled", ...unfinishedOf(answer) };
+    if (isTooLong(answer) && (await deps.makeRoom?.(model, "refused", signal))) continue;
     if (answer.error) {
       cuts += 1;
       if (answer.calls === 0 || cuts >= maxCuts) {
@@ -95,6 +106,8 @@ export async function runTurn(deps: TurnDeps, turnId: TurnId, signal: AbortSigna
 
 /** What came of one request and its calls. */
 interface Answer {
+  /** What was sent, or was too long to be. */
+  fitted: FittedRequest | undefined;
   events: number;
   blocks: number;
   calls: number;
@@ -124,6 +137,7 @@ async function runStep(
   const startedAt = deps.clock.now();
   const scheduler = deps.createScheduler(signal);
   const answer: Answer = {
+    fitted: undefined,
     events: 0,
     blocks: 0,
     calls: 0,
@@ -141,10 +155,12 @@ async function runStep(
   let storeFailed = false;
   try {
     const account = { sessionId: deps.session.id, turnId, purpose: "turn" } as const;
-    const { state } = deps.session;
-    const request = buildRequest(state, model.spec, deps.tools, account);
-    answer.asked = { request, ledger: state.ledger, at: startedAt };
-    for await (const event of model.provider.stream(request, signal)) {
+    const { ledger } = deps.session.state;
+    answer.fitted = fitRequest(deps.session.state, model.spec, deps.tools, account, deps.tokens);
+    // The one place where it is known before it is sent that a conversation has grown too long.
+    if (answer.fitted.tooLong) throw answer.fitted.tooLong;
+    answer.asked = { request: answer.fitted.request, ledger, at: startedAt };
+    for await (const event of model.provider.stream(answer.fitted.request, signal)) {
       if (event.type !== "retry" && answer.events++ === 0) answer.firstEventMs = deps.clock.now() - startedAt;
       await receive({ deps, model, turnId, step, answer, scheduler }, event).catch((error: unknown) => {
         storeFailed = true;
@@ -207,12 +223,26 @@ async function receive(open: OpenAnswer, event: ModelEvent): Promise<void> {
   }
 }
 
+/** The request did not fit the window, or the answer ran out of it. */
+function isTooLong({ error, stop, calls }: Answer): boolean {
+  if (error instanceof ProviderError) return error.kind === "contextOverflow" && calls === 0;
+  return stop === "context_overflow";
+}
+
 function canAskAgain(answer: Answer): boolean {
   if (answer.calls > 0 || isAbort(answer.error) || !(answer.error instanceof ProviderError)) return false;
   // What passes by itself was already tried again if nothing had come.
   return answer.events === 0
     ? answer.error.kind === "protocol"
     : ["network", "protocol", "overloaded", "server"].includes(answer.error.kind);
+}
+
+/** Learns from what was counted of the prompt; what is to be stored when that shows that it was cut. */
+function promptEvents({ session, tokens }: TurnDeps, turnId: TurnId, step: number, { fitted, usage }: Answer) {
+  if (!fitted) return [];
+  const events = cutPromptEvents(session.state, fitted, usage, { turnId, step });
+  if (events.length === 0) tokens.learn(fitted.request, usage);
+  return events;
 }
 
 function stepFinished(model: TurnModel, turnId: TurnId, step: number, answer: Answer) {
@@ -223,6 +253,7 @@ function stepFinished(model: TurnModel, turnId: TurnId, step: number, answer: An
     step,
     usage: answer.usage,
     ...(cost === undefined ? {} : { cost }),
+    ...(answer.fitted ? { context: sizeAsCounted(answer.fitted.size, answer.usage) } : {}),
     firstEventMs: answer.firstEventMs,
     totalMs: answer.totalMs,
     ...(answer.responseId === undefined ? {} : { responseId: answer.responseId }),

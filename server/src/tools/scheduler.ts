@@ -30,7 +30,7 @@ export type SchedulerEvent = Extract<SessionEventBody, { readonly type: "tool_st
 /** The parts of a `ToolContext` that belong to the session. */
 export type CallPorts = Pick<
   ToolContext,
-  "turnId" | "report" | "lastSeen" | "saw" | "change" | "remove" | "move" | "settle" | "observe"
+  "turnId" | "resultBytes" | "report" | "lastSeen" | "saw" | "change" | "remove" | "move" | "settle" | "observe"
 >;
 
 /** What a scheduler is given. */

@@ -169,6 +169,7 @@ class Stage {
         this.#review.take({ sessionId, files });
       },
       trusted: () => true,
+      compaction: () => ({ strategy: "none", maxSteps: 0, pruneSimilar: false }),
       maxSteps: () => 1_000,
       concurrency: () => 4,
       clock,

@@ -6,8 +6,10 @@
  * the requests alone, so that the ledger is not judged by itself.
  */
 import type { Clock } from "../../../server/src/base/async.ts";
+import { RequestError } from "../../../server/src/base/errors.ts";
 import { AgentHost } from "../../../server/src/host.ts";
 import { findModel } from "../../../server/src/model/catalog.ts";
+import type { ModelRequest } from "../../../server/src/model/provider.ts";
 import type {
   CacheBreakCause,
   ModelSpec,
@@ -63,8 +65,8 @@ export class Stage {
   sessionId = "" as SessionId;
   #now = 1_000_000_000;
   #ids = 0;
-  /** The conversation went back, and no request since then was answered. */
-  #wentBack = false;
+  /** What changed what had been sent since the last request that was answered. */
+  readonly #rewritten = new Set<"conversation_restored" | "compacted">();
   #model: ModelSpec = models[0];
   #host: AgentHost;
   readonly #store: SessionStore;
@@ -95,8 +97,10 @@ export class Stage {
       await this.#host.restore({ sessionId: this.sessionId, turnId: target.id, files: false, conversation: true });
       this.#turns.splice(this.#turns.indexOf(target));
       this.vendor.rewindTo(target.prompt);
-      this.#wentBack = true;
+      this.#rewritten.add("conversation_restored");
     }
+    // One of the two at a time, as the double's rules can tell them apart.
+    if (turn.compact && !target) await this.#compact();
     if (model !== before) this.vendor.changed = "model,thinking,reasoning,reasoning_effort";
     if (turn.warmUp) await this.#warmUp();
     this.vendor.steps.push(...turn.steps);
@@ -142,9 +146,21 @@ export class Stage {
     await this.#host.warmUp({ sessionId: this.sessionId, intent: "typing" });
   }
 
+  async #compact(): Promise<void> {
+    if (this.sessionId === "") return;
+    try {
+      await this.#host.compact({ sessionId: this.sessionId }, new AbortController().signal);
+      this.#rewritten.add("compacted");
+      // Going back beyond a compaction is tested where compaction is.
+      this.#turns.length = 0;
+    } catch (error) {
+      if (!(error instanceof RequestError) || error.code !== "nothing_to_compact") throw error;
+    }
+  }
+
   #judge(asked: number, seen: number): string[] {
     const steps = this.events.slice(seen).filter((event) => event.type === "step_finished");
-    const requests = this.vendor.asked.slice(asked).filter(({ request }) => request.maxOutputTokens > 0);
+    const requests = this.vendor.asked.slice(asked).filter(({ request }) => isStep(request));
     const answered = requests.filter(({ record }) => record.outcome === "complete");
     const told = steps.filter(({ cache }) => cache !== undefined);
     const out: string[] = [];
@@ -158,7 +174,7 @@ export class Stage {
       if (found && !found.planned)
         out.push(`${where}: unplanned ${JSON.stringify(found)} expected ${cache.expectedReadTokens}`);
       const allowed = this.#explain(one);
-      this.#wentBack = false;
+      this.#rewritten.clear();
       if (!allowed.includes(found?.cause))
         out.push(
           `${where}: told ${found?.cause}, and it is one of ${allowed}: read ${one.share.read} ${JSON.stringify(cache)}`,
@@ -172,14 +188,14 @@ export class Stage {
     // Of a request that was not answered to its end nobody knows what the cache has.
     const before = this.vendor.asked
       .slice(0, this.vendor.asked.indexOf(one))
-      .filter(({ record }) => record.outcome === "complete");
+      .filter(({ record, request }) => record.outcome === "complete" && request.account.purpose !== "summary");
     const answered = before.at(-1);
     if (!answered) return [undefined];
     // What went may never have been answered, and then it was never counted on.
-    if (this.#wentBack) {
+    if (this.#rewritten.size > 0) {
       const isOther = answered.record.api !== one.record.api;
-      if (isOther) return [undefined, "conversation_restored", "model_changed"];
-      if (!isPrefix(answered, one)) return ["conversation_restored"];
+      if (isOther) return [undefined, ...this.#rewritten, "model_changed"];
+      if (!isPrefix(answered, one)) return [...this.#rewritten];
     }
     const same = before.filter(({ request }) => request.model === one.request.model);
     const best = same.reduce((most, other) => Math.max(most, commonTokens(other, one)), 0);
@@ -214,6 +230,7 @@ export class Stage {
         if ("seq" in update) this.events.push(update);
       },
       trusted: () => true,
+      compaction: () => ({ strategy: "none", maxSteps: 0, pruneSimilar: false }),
       maxSteps: () => 100,
       warmUp: () => "conversation",
       concurrency: () => 8,
@@ -224,6 +241,10 @@ export class Stage {
       isAlive: () => false,
     });
   }
+}
+
+function isStep({ account, maxOutputTokens }: ModelRequest): boolean {
+  return account.purpose === "turn" && maxOutputTokens > 0;
 }
 
 const renderings = new WeakMap<Asked, readonly string[]>();

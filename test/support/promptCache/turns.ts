@@ -2,8 +2,8 @@
  * Random turns of a conversation as data: which model, how long a pause, a restart, a picture, a return to an earlier prompt, and
  * what the model does, in steps.
  *
- * Not here: playing them (`stage.ts`). To come once the host has them: modes, MCP servers that connect again, forks; and
- * compaction, as another field of `Turn`.
+ * Not here: playing them (`stage.ts`). Modes, MCP servers that connect again and forks will be further fields of `Turn`, once
+ * the host has them.
  */
 import fc from "fast-check";
 import type { VendorStep } from "./vendor.ts";
@@ -15,6 +15,8 @@ export interface Turn {
   readonly model: number;
   /** Back to right before the prompt so many turns ago. */
   readonly restoreTo: number | undefined;
+  /** The conversation is compacted before the prompt, after it went back if it does. */
+  readonly compact: boolean;
   readonly warmUp: boolean;
   readonly picture: boolean;
   readonly words: string;
@@ -59,6 +61,7 @@ const turn: fc.Arbitrary<Turn> = fc
     restart: fc.integer({ min: 0, max: 9 }).map((one) => one === 0),
     model: fc.oneof({ weight: 8, arbitrary: fc.constant(-1) }, { weight: 1, arbitrary: fc.nat(3) }),
     restoreTo: fc.option(fc.nat(3), { nil: undefined, freq: 8 }),
+    compact: fc.integer({ min: 0, max: 14 }).map((one) => one === 0),
     warmUp: fc.boolean(),
     picture: fc.integer({ min: 0, max: 9 }).map((one) => one === 0),
     words: fc.lorem({ maxCount: 12 }),
@@ -85,6 +88,7 @@ const plainTurn: fc.Arbitrary<Turn> = turn.map((one) => ({
   restart: false,
   model: -1,
   restoreTo: undefined,
+  compact: false,
   warmUp: false,
   steps: one.steps.map(({ step }) => ({ step: typeof step === "function" ? step : { ...step, think: undefined } })),
 }));

@@ -7,14 +7,15 @@
  */
 import type { Clock } from "../../../server/src/base/async.ts";
 import { ProviderError } from "../../../server/src/base/errors.ts";
-import { toAnthropicRequest } from "../../../server/src/model/anthropicRequest.ts";
+import { anthropicHeaders, toAnthropicRequest } from "../../../server/src/model/anthropicRequest.ts";
 import { toChatRequest } from "../../../server/src/model/openaiChat.ts";
 import { toResponsesRequest } from "../../../server/src/model/openaiResponses.ts";
-import type { ModelEvent, ModelRequest, Provider } from "../../../server/src/model/provider.ts";
+import type { ModelEvent, ModelRequest, ModelStop, Provider } from "../../../server/src/model/provider.ts";
 import type { AssistantBlock, CallId, Json, ModelApi, Usage } from "../../../server/src/protocol/types.ts";
 import { type Answer, type AnswerBlock, buildAnswer } from "../double/answer.ts";
 import { anthropicWire } from "../double/anthropicWire.ts";
 import { chatWire } from "../double/chatWire.ts";
+import { asCompaction, asksToCompact } from "../double/compaction.ts";
 import { type Conversation, noteAnswer } from "../double/conversations.ts";
 import { diagnose } from "../double/diagnostics.ts";
 import { checkRequest } from "../double/invariants.ts";
@@ -61,17 +62,7 @@ export class Vendor implements Provider {
   readonly #clock: Clock;
   readonly #memory = new Memory();
   readonly #cache: PrefixCache;
-  readonly #conversation: Conversation = {
-    key: "one",
-    script: { steps: [], repeatLast: false },
-    firstUser: "",
-    cacheKey: undefined,
-    parent: undefined,
-    callIds: new Set(),
-    lastText: "",
-    last: undefined,
-    rewindTo: undefined,
-  } as Conversation;
+  readonly #conversation = conversationOf(undefined);
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -87,10 +78,12 @@ export class Vendor implements Provider {
     signal.throwIfAborted();
     const record = this.#record(request);
     const isWarmUp = request.maxOutputTokens === 0;
+    const isAside = isWarmUp || request.account.purpose !== "turn";
     const { wrong } = this;
+    const conversation = isAside ? conversationOf(this.#conversation) : this.#conversation;
     for (const { rule, message } of isWarmUp
       ? []
-      : checkRequest(record, this.#conversation, this.#memory, { strict: true }))
+      : checkRequest(record, conversation, this.#memory, { strict: true }))
       wrong.push(`${rule} at request ${record.ordinal}: ${message}`);
     const refusal = refuseRequest(record, this.#memory, {});
     if (refusal) {
@@ -99,22 +92,26 @@ export class Vendor implements Provider {
     }
     const share = this.#share(record);
     this.asked.push({ request, record, share, at: this.#clock.now() });
-    const next = isWarmUp
-      ? { step: { stop: "max_tokens" } as const }
-      : (this.steps.shift() ?? { step: { say: "Done." } });
-    yield* this.#answer(record, share, next, isWarmUp);
+    yield* this.#answer(record, share, isAside, this.#next(request));
   }
 
-  *#answer(record: RecordedRequest, share: CacheShare, next: VendorStep, isWarmUp: boolean): Generator<ModelEvent> {
+  #next({ maxOutputTokens, account }: ModelRequest): VendorStep {
+    if (maxOutputTokens === 0) return { step: { stop: "max_tokens" } };
+    if (account.purpose !== "turn") return { step: { say: "What was said so far, in short." } };
+    return this.steps.shift() ?? { step: { say: "Done." } };
+  }
+
+  *#answer(record: RecordedRequest, share: CacheShare, isAside: boolean, next: VendorStep): Generator<ModelEvent> {
     const step = readStep(next.step, record);
-    const answer = buildAnswer(step, record.api, `vendor/${record.ordinal}`, []);
+    const built = buildAnswer(step, record.api, `vendor/${record.ordinal}`, []);
+    const answer = asksToCompact(record.api, record.json ?? {}) ? asCompaction(built, step) : built;
     const usage = usageOf(step, answer, share);
     record.messageId = answer.id;
     const diagnosis = diagnose(record, this.#memory);
     const wire = wires[record.api];
     this.#memory.sent({ api: record.api, answer, request: record }, wire.echo(answer));
     share.commit();
-    if (!isWarmUp) {
+    if (!isAside) {
       this.#conversation.last = record;
       noteAnswer(this.#conversation, answer);
     }
@@ -136,17 +133,20 @@ export class Vendor implements Provider {
       ...outputTokens(answer),
     };
     const miss = missOf(diagnosis);
-    const stop = answer.stop === "tool_use" ? "tool_calls" : "end_turn";
-    yield { type: "done", stop, usage, responseId: answer.id, ...(miss === undefined ? {} : { cacheMiss: miss }) };
+    const stop = { tool_use: "tool_calls", compaction: "compacted" }[String(answer.stop)] ?? "end_turn";
+    yield { type: "done", stop: stop as ModelStop, usage, responseId: answer.id, ...(miss === undefined ? {} : { cacheMiss: miss }) };
   }
 
   #record(request: ModelRequest): RecordedRequest {
     const api = apis[request.model.api] ?? "chat";
     const body = Buffer.from(JSON.stringify(bodyOf(api, request)));
     const json: JsonObject = JSON.parse(body.toString());
-    const headers: Record<string, string> = { "anthropic-version": "2026-10-21", "x-hermes-changed": this.changed };
-    // A warm-up is no request of the conversation.
-    if (request.maxOutputTokens > 0) this.changed = "";
+    const headers = {
+      "anthropic-version": "2026-10-21",
+      "x-hermes-changed": this.changed,
+      ...(api === "anthropic" ? anthropicHeaders(request) : {}),
+    };
+    if (request.maxOutputTokens > 0 && request.account.purpose === "turn") this.changed = "";
     return {
       ordinal: this.asked.length,
       api,
@@ -178,6 +178,24 @@ export class Vendor implements Provider {
   }
 }
 
+/** A conversation that nothing was sent in yet; of requests that only begin with another's history, one each. */
+function conversationOf(parent: Conversation | undefined): Conversation {
+  return {
+    key: "one",
+    script: { steps: [], repeatLast: false } as unknown as Conversation["script"],
+    firstUser: "",
+    cacheKey: undefined,
+    parent,
+    forks: parent !== undefined,
+    callIds: new Set(),
+    lastText: "",
+    last: undefined,
+    rewindTo: undefined,
+    returns: false,
+    superseded: [],
+  };
+}
+
 /** The body of a request as the real provider writes it. */
 function bodyOf(api: Api, request: ModelRequest): object {
   return { anthropic: toAnthropicRequest, responses: toResponsesRequest, chat: toChatRequest }[api](request);
@@ -200,7 +218,7 @@ function toBlocks(api: Api, answer: Answer, echo: readonly Json[]): AssistantBlo
   const [message] = echo;
   let calls = 0;
   return answer.blocks.map((block, index) => {
-    const part = partOf(block);
+    const part = partOf(api, block);
     if (api !== "chat") return { part, wire: echo[index] ?? null };
     if (part.type === "thinking") return { part, wire: { reasoning_content: part.text } };
     if (part.type !== "tool_call") return { part };
@@ -208,13 +226,16 @@ function toBlocks(api: Api, answer: Answer, echo: readonly Json[]): AssistantBlo
   });
 }
 
-function partOf(block: AnswerBlock): AssistantBlock["part"] {
+function partOf(api: Api, block: AnswerBlock): AssistantBlock["part"] {
   switch (block.type) {
     case "text":
     case "thinking":
       return { type: block.type, text: block.text };
     case "redacted":
       return { type: "opaque" };
+    case "compaction":
+      // Nobody but OpenAI can read its own.
+      return block.text === null || api !== "anthropic" ? { type: "opaque" } : { type: "text", text: block.text };
     case "call":
       return { type: "tool_call", callId: block.callId as CallId, name: block.name, input: block.input ?? null };
   }

@@ -66,6 +66,8 @@ function outline(turn: TurnView): readonly string[] {
   return [
     ...turn.blocks.map((block) => {
       if (block.kind === "call") return `${block.callId} ${turn.calls.get(block.callId)?.state}`;
+      if (block.kind === "compaction")
+        return block.isUndone ? "(compaction undone)" : `(compacted by ${block.event.means})`;
       return block.kind === "notice" ? `(${block.message})` : `${block.kind}: ${block.text}`;
     }),
     ...turn.open.map((block) =>
