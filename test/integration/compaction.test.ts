@@ -1,6 +1,7 @@
 /** Compaction through a real host, on all three APIs: what survives, what a failing provider cannot stop, and going back. */
 import { expect, test } from "vitest";
 import type { Compacted } from "../../server/src/protocol/types.ts";
+import { startLocal } from "../support/localModel.ts";
 import type { Fault, Script, Step, StepSource } from "../support/modelDouble.ts";
 import { type Play, startPlay, type WireFormat, wireFormats } from "../support/play.ts";
 
@@ -96,3 +97,160 @@ for (const { what, step } of troubles) {
     },
   );
 }
+
+/** A turn that reads a file more with each step, until the window has been full many times over. */
+function readingTurn(steps: number, summary: Step): readonly Script[] {
+  const reads: readonly Step[] = Array.from({ length: steps }, (_, index) => ({
+    calls: [{ name: "read", input: { files: [{ path: `part${index}.txt` }] } }],
+  }));
+  return [
+    { name: "main", steps: [...reads, { say: "Read them all." }] },
+    { name: "own", matchLast: "Stop here: do not go on", steps: [summary], repeatLast: true },
+  ];
+}
+
+const parts = Object.fromEntries(
+  Array.from({ length: 60 }, (_, index) => [`part${index}.txt`, `${`Part ${index}. `.repeat(200)}\n`]),
+);
+
+test.each([
+  { what: "by summaries", summary: { say: "Read some parts." }, means: "summary" },
+  { what: "by rule, with a provider that fails at each", summary: http("badRequest"), means: "extract" },
+])("a turn of 61 steps in a window of 8,192 tokens is compacted in its midst, $what", async ({ summary, means }) => {
+  await using play = await startLocal(8_192, {
+    script: readingTurn(60, summary),
+    files: parts,
+    // Sent a longer prompt, the double refuses it.
+    double: { contextWindow: 8_192 },
+    settings: { "model.retrySeconds": 0 },
+  });
+  const prompt = `Read all parts, one by one.\n${rules.slice(0, 5).join("\n")}`;
+  expect(await play.prompt(prompt)).toMatchObject({ stopReason: "end_turn" });
+  const done = compactions(play);
+  expect(done.length).toBeGreaterThan(3);
+  expect(new Set(done.map((one) => one.means))).toEqual(new Set([means]));
+  expect(done.every(({ turnId, tokensAfter, tokensBefore }) => turnId && tokensAfter < tokensBefore)).toBe(true);
+  expect(play.events().filter(({ type }) => type === "tool_result")).toHaveLength(60);
+  expect(lastRequest(play)).toContain(spoken(prompt));
+});
+
+test.each(wires)(
+  "a vendor that finds a conversation too long is sent a shorter one, and the turn goes on (%s)",
+  async (wire) => {
+    await using play = await startPlay({
+      wire,
+      script: [
+        {
+          name: "main",
+          steps: [
+            { calls: [{ name: "read", input: { files: [{ path: "part1.txt" }, { path: "part2.txt" }] } }] },
+            { say: "Read." },
+            { say: "Second." },
+          ],
+        },
+        { name: "own", matchLast: "Stop here: do not go on", steps: [{ say: "x" }], repeatLast: true },
+      ],
+      // Less than the catalogue says; the vendor's own count is what decides.
+      double: { contextWindow: 6_500 },
+      files: { "part1.txt": "one\n".repeat(5_000), "part2.txt": "two\n".repeat(5_000) },
+      settings: { "model.retrySeconds": 0 },
+    });
+    const { sessionId } = await play.prompt("Read both parts.");
+    const end = await play.prompt(`And think of this: ${"three ".repeat(2_000)}`, { sessionId });
+    expect(end).toMatchObject({ stopReason: "end_turn" });
+    expect(compactions(play)).toMatchObject([{ reason: "overflow" }]);
+  },
+);
+
+test.each(wires)(
+  "a compaction can be undone until something follows, and a restore takes it back (%s)",
+  async (wire) => {
+    await using play = await startPlay({ wire, script: scripts(6, { say: "What was done, in short." }) });
+    const { host } = play.local;
+    const { sessionId } = await play.prompt("First prompt");
+    const second = await play.prompt("Second prompt", { sessionId });
+    await host.compact({ sessionId }, signal);
+    const [first] = compactions(play);
+    const compactionId = first?.compactionId as Compacted["compactionId"];
+    await host.undoCompaction({ sessionId, compactionId });
+    play.double.announceReturn();
+    // The double checks that the request begins with every byte from before the compaction.
+    expect((await play.prompt("Third prompt", { sessionId })).stopReason).toBe("end_turn");
+    await host.compact({ sessionId, hint: "the third prompt" }, signal);
+    await play.prompt("Fourth prompt", { sessionId });
+    await expect(host.undoCompaction({ sessionId, compactionId })).rejects.toMatchObject({ code: "not_undoable" });
+    const last = compactions(play).at(-1)?.compactionId as Compacted["compactionId"];
+    await expect(host.undoCompaction({ sessionId, compactionId: last })).rejects.toMatchObject({
+      code: "not_undoable",
+    });
+    await host.restore({ sessionId, turnId: second.turnId, files: false, conversation: true });
+    play.double.announceRewind("Second prompt");
+    expect((await play.prompt("Another second prompt", { sessionId })).stopReason).toBe("end_turn");
+    const body = lastRequest(play);
+    expect([body.includes("First prompt"), body.includes("Third prompt")]).toEqual([true, false]);
+  },
+);
+
+test("a hint goes into the request for a summary", async () => {
+  await using play = await startPlay({ script: scripts(2, { say: "In short." }) });
+  const { sessionId } = await play.prompt("First");
+  await play.local.host.compact({ sessionId, hint: "the names of the tests" }, signal);
+  const asked = play.double.requests.find(({ json }) => json?.compaction !== undefined);
+  expect(JSON.stringify(asked?.json?.compaction)).toContain("the names of the tests");
+});
+
+test("a prompt ends a compaction in the background and is not kept waiting", async () => {
+  await using play = await startPlay({
+    script: [
+      { steps: [{ say: "A long answer. ".repeat(1_000) }, { say: "Second." }] },
+      { compacts: true, steps: [{ say: "In short.", hold: "summary" }] },
+    ],
+    settings: { "context.summaryStrategy": "always" },
+  });
+  const { sessionId } = await play.prompt("First");
+  await play.double.reached("summary");
+  expect((await play.prompt("Second", { sessionId })).stopReason).toBe("end_turn");
+  expect(compactions(play)).toEqual([]);
+});
+
+test("in the background it is done at the end of a turn, told while it runs, and counted in the ledger", async () => {
+  await using play = await startPlay({
+    script: [{ steps: [{ say: "A long answer. ".repeat(1_000) }] }, { compacts: true, steps: [{ say: "In short." }] }],
+    settings: { "context.summaryStrategy": "always" },
+  });
+  const { turnId } = await play.prompt("First");
+  await play.until(({ type }) => type === "compacted");
+  expect(compactions(play)).toMatchObject([{ reason: "boundary", means: "vendor" }]);
+  const told = play.updates.flatMap((update) => (update.type === "compaction_delta" ? [update.isRunning] : []));
+  expect(told[0]).toBe(true);
+  expect(turnId).toBeDefined();
+  const [row] = await play.local.spending.rows(1);
+  expect(row).toMatchObject({ requests: 2, estimated: 0 });
+});
+
+test("a compaction that the user cancels changes nothing", async () => {
+  await using play = await startPlay({ script: scripts(2, { say: "In short.", hold: "summary" }) });
+  const { host } = play.local;
+  const { sessionId } = await play.prompt("First");
+  const compacting = host.compact({ sessionId }, signal);
+  await play.double.reached("summary");
+  await expect(play.prompt("Second", { sessionId })).rejects.toMatchObject({ code: "turn_running" });
+  await host.cancel(sessionId);
+  expect(await compacting).toEqual({ compacted: false });
+  expect((await play.prompt("Second", { sessionId })).stopReason).toBe("end_turn");
+});
+
+test("after the vendor's own compaction a model of another vendor has what can be read of it", async () => {
+  await using play = await startPlay({ script: scripts(2, { say: "The vendor's words." }) });
+  const { sessionId } = await play.prompt("First");
+  await play.local.host.compact({ sessionId }, signal);
+  await play.prompt("Second", { sessionId, model: "openai/gpt-6.1-sol" });
+  const body = lastRequest(play);
+  expect([body.includes("The vendor's words."), body.includes("First")]).toEqual([true, true]);
+});
+
+test("a session without a conversation has nothing to compact", async () => {
+  await using play = await startPlay({ script: { steps: [] } });
+  const { sessionId } = await play.local.host.newSession({});
+  await expect(play.local.host.compact({ sessionId }, signal)).rejects.toMatchObject({ code: "nothing_to_compact" });
+});

@@ -5,31 +5,10 @@
  * Not here: the arithmetic (`context.test.ts`, `tokens.test.ts`). Easily got wrong: the double reads four bytes as a token,
  * so what is too long for it is known to the byte.
  */
-import { mkdir, writeFile } from "node:fs/promises";
-import { join } from "node:path";
 import { expect, test } from "vitest";
-import type { ModelSpec, SessionEvent } from "../../server/src/protocol/types.ts";
-import { type Play, type PlayOptions, startPlay } from "../support/play.ts";
-
-/** A play with one more model: on this machine, with this window. */
-async function startLocal(contextTokens: number, options: PlayOptions): Promise<Play> {
-  const play = await startPlay({ ...options, settings: { "model.name": "local/small" } });
-  const spec: ModelSpec = {
-    id: "local/small",
-    label: "Small",
-    api: "openai-chat",
-    wireId: "small",
-    contextTokens,
-    maxOutputTokens: contextTokens,
-    images: false,
-    thinking: "none",
-    baseUrl: play.double.openaiBaseUrl,
-    local: true,
-  };
-  await mkdir(play.home, { recursive: true });
-  await writeFile(join(play.home, "models.json"), JSON.stringify([spec]));
-  return play;
-}
+import type { SessionEvent } from "../../server/src/protocol/types.ts";
+import { startLocal } from "../support/localModel.ts";
+import type { Play } from "../support/play.ts";
 
 const ofType = <Type extends SessionEvent["type"]>(play: Play, type: Type) =>
   play.events().filter((event): event is Extract<SessionEvent, { type: Type }> => event.type === type);

@@ -116,6 +116,19 @@ describe("the prompt box", () => {
       expect(await panel.posted()).toEqual([{ type: "do", action: "set_api_key" }]);
     }));
 
+  test("/compact asks for a compaction, with a hint or without", () =>
+    withPanel([answer("Done.")], async (panel) => {
+      for (const [words, hint] of [["/compact"], ["/compact keep the names", "keep the names"]] as const) {
+        await box(panel).fill(words);
+        await box(panel).press("Enter");
+        expect(await panel.posted()).toEqual([{ type: "compact", ...(hint ? { hint } : {}) }]);
+        expect(await box(panel).inputValue()).toBe("");
+      }
+      await box(panel).fill("/compacted is another word");
+      await box(panel).press("Enter");
+      expect(await panel.posted()).toEqual([{ type: "submit", text: "/compacted is another word" }]);
+    }));
+
   test("a draft survives the end of the page", async () => {
     await withPanel([], async (panel) => {
       await box(panel).fill("half a thought");
@@ -360,6 +373,36 @@ describe("a finished turn", () => {
       await panel.page.getByRole("article").waitFor();
       await button(panel, "Undo restore").click();
       expect((await panel.posted()).at(-1)).toEqual({ type: "undo_restore", restoreId });
+    }));
+
+  test("is followed by the line of a compaction, which unfolds and undoes it", () =>
+    withPanel(
+      [session(...begun, say.block(1, 0, { type: "text", text: "Done." }), ended, say.compacted())],
+      async (panel) => {
+        const line = button(panel, "Conversation compacted: 82k → 9k tokens, $0.0296");
+        await line.press("Enter");
+        expect(await line.getAttribute("aria-expanded")).toBe("true");
+        await panel.page.getByText("by the vendor's own compaction").waitFor();
+        await panel.page.getByText("The parser was rewritten.").waitFor();
+        await panel.page.getByText("What models are given in its place").click();
+        await panel.page.getByText("Use tabs.").waitFor();
+        await button(panel, "Undo compaction").press("Enter");
+        const { compactionId } = say.compacted();
+        expect(await panel.posted()).toEqual([{ type: "undo_compaction", compactionId }]);
+        const undone: SessionEventBody = { type: "compaction_undone", compactionId };
+        await panel.send({ type: "updates", sessionId, updates: say.numbered([undone], 20) });
+        await button(panel, /tokens, \$0\.0296 \(undone\)/).waitFor();
+        expect(await button(panel, "Undo compaction").count()).toBe(0);
+      },
+    ));
+
+  test("shows that the conversation is compacted, and cancels that", () =>
+    withPanel([answer("Done.")], async (panel) => {
+      const updates = [{ type: "compaction_delta", isRunning: true, reason: "boundary" } as const];
+      await panel.send({ type: "updates", sessionId, updates });
+      await panel.page.getByRole("status").getByText("Compacting the conversation").waitFor();
+      await button(panel, "Cancel").press("Enter");
+      expect(await panel.posted()).toEqual([{ type: "stop" }]);
     }));
 
   test("with pending changes offers to keep them, by turn, by file and all", () => {

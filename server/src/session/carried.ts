@@ -7,7 +7,7 @@
  */
 import type { ModelMessage } from "../model/provider.ts";
 import type { AssistantBlock, FileChange, PromptPart, ToolCallPart, ToolResult, TurnId } from "../protocol/types.ts";
-import type { SessionState, TurnRecord } from "./reduce.ts";
+import { messagesOf, type SessionState, type TurnRecord } from "./reduce.ts";
 
 /** What a carried text begins with: no other message does. */
 export const carriedMark = "<compacted-conversation>";
@@ -47,7 +47,7 @@ export function carriedText(
   const context = turns.find((turn) => turn.context !== "" && turn.turnId !== turnId)?.context;
   return [
     carriedMark,
-    "The conversation so far was compacted to save room. This is what is carried over; the user has not just written it.",
+    `The conversation so far was compacted to save room (compaction ${state.compactions.length + 1}). This is what is carried over; the user has not just written it.`,
     ...(context ? [context] : []),
     ...section("What the user has said, word for word", userWords(spoken, room.words)),
     ...section("Files that were changed", changedFiles(state, turns)),
@@ -59,13 +59,9 @@ export function carriedText(
 }
 
 /** The end of the conversation by rule: the last summary, then texts, calls and results, the oldest left out first. */
-export function extractOf(
-  { settled, compactions }: SessionState,
-  room: number,
-  options: { readonly pruneSimilar: boolean },
-): string {
-  const former = cutText(compactions.at(-1)?.summary ?? "", Math.floor(room / 3));
-  const lines = linesOf(settled, options.pruneSimilar);
+export function extractOf(state: SessionState, room: number, options: { readonly pruneSimilar: boolean }): string {
+  const former = cutText(state.compactions.at(-1)?.summary ?? "", Math.floor(room / 3));
+  const lines = linesOf(messagesOf(state), options.pruneSimilar);
   const kept: string[] = [];
   let left = room - bytesOf(former);
   for (const line of lines.toReversed()) {

@@ -64,8 +64,8 @@ const maxExtract = 48 * 1024;
 /** Where the vendor's block cannot be read, this much of the conversation's end is carried too, for other vendors' models. */
 const extractBesideBlock = 8 * 1024;
 
-/** A conversation that does not fit is worth cutting if at most this much of it is left. */
-const worthShare = 0.5;
+/** A conversation is worth shortening if at most this part of it has to be left. */
+const worthShare = 0.9;
 
 const instruction = `Stop here: do not go on with the task and call no tool. This conversation is about to be replaced by a summary that you write now, and you will go on from that summary alone. The user's messages and the list of changed files are carried over word for word; do not repeat them.
 
@@ -92,8 +92,9 @@ export async function compact(
   session.stream({ type: "compaction_delta", isRunning: true, reason: order.reason });
   try {
     const attempts = new Attempts(deps, model, order, signal);
+    if (!attempts.canHelp) return false;
     const found = (await attempts.byVendor()) ?? (await attempts.bySummary()) ?? attempts.byRule();
-    if (signal.aborted || !found) return false;
+    if (signal.aborted) return false;
     await session.append({ ...found, ...attempts.spent, durationMs: clock.now() - startedAt });
     return true;
   } finally {
@@ -139,6 +140,12 @@ class Attempts {
     return { usage: this.#usage, ...(this.#cost === undefined ? {} : { cost: this.#cost }) };
   }
 
+  /** Whether the conversation gets shorter by anything at all. */
+  get canHelp(): boolean {
+    const { reason } = this.#order;
+    return reason === "manual" || this.#least.tokensAfter < this.#tokensBefore * worthShare;
+  }
+
   /** By the vendor, where it can. */
   async byVendor(): Promise<Draft | undefined> {
     const { spec } = this.#model;
@@ -172,13 +179,14 @@ class Attempts {
     return summary === "" || isTooLong ? undefined : this.#fitting("summary", () => summary, {});
   }
 
-  /** By rule. Where even that does not fit, what cannot be shortened is too long by itself: then it helps if it is less. */
-  byRule(): Draft | undefined {
+  /** By rule. Where even that does not fit, what cannot be shortened is too long by itself. */
+  byRule(): Draft {
     const extract = (room: CarriedRoom) => this.#extract(room.extract);
-    const fitting = this.#fitting("extract", extract, {});
-    if (fitting) return fitting;
-    const least = this.#draft("extract", extract, {}, { words: 0, extract: 0 });
-    return least.tokensAfter < this.#tokensBefore * worthShare ? least : undefined;
+    return this.#fitting("extract", extract, {}) ?? this.#least;
+  }
+
+  get #least(): Draft {
+    return this.#draft("extract", () => "", {}, { words: 0, extract: 0 });
   }
 
   #mayAsk(): boolean {
@@ -222,7 +230,7 @@ class Attempts {
       ...(turnId === undefined ? {} : { turnId }),
       reason,
       means,
-      messages: this.#state.settled.length,
+      messages: this.#parent.messages.length,
       summary,
       ...parts,
       carried: carriedText(this.#state, { turnId, summary, followsBlock: parts.block !== undefined }, room),

@@ -5,7 +5,7 @@
  * done for the window, for steps in the price and for quality, and while the cache is warm.
  */
 import type { CompactionReason, ModelSpec } from "../protocol/types.ts";
-import type { SessionState } from "./reduce.ts";
+import { messagesOf, type SessionState } from "./reduce.ts";
 
 /** What the settings say. */
 export interface CompactionPolicy {
@@ -70,17 +70,19 @@ export function dueAfterTurn(
 }
 
 /** Whether there is anything that a compaction could shorten: since the last one, or since the first prompt. */
-export function hasGrown({ settled, compactions }: SessionState): boolean {
-  return settled.length > (compactions.at(-1)?.length ?? 1);
+export function hasGrown(state: SessionState): boolean {
+  return messagesOf(state).length > (state.compactions.at(-1)?.length ?? 1);
 }
 
 function priceStep({ price }: ModelSpec): number {
   return price?.cliff?.aboveTokens ?? Number.POSITIVE_INFINITY;
 }
 
-function stepsOf({ settled, compactions }: SessionState): number {
-  const from = compactions.at(-1)?.length ?? 0;
-  return settled.slice(from).filter(({ role }) => role === "assistant").length;
+function stepsOf(state: SessionState): number {
+  const from = state.compactions.at(-1)?.length ?? 0;
+  return messagesOf(state)
+    .slice(from)
+    .filter(({ role }) => role === "assistant").length;
 }
 
 /** Turns begun since the last compaction. */

@@ -15,6 +15,7 @@ import {
 import type { TurnView } from "../../../media/turnState.ts";
 import type { ToPanel } from "../../../server/src/protocol/panel.ts";
 import type {
+  CompactionReason,
   RestoreId,
   RestoreTarget,
   SessionDelta,
@@ -278,6 +279,41 @@ describe("a turn's record", () => {
     ]);
     expect(goneTurns(back.session.restores)).toEqual(new Set());
     expect(dividersAfter(back.session.restores, turnId)).toEqual([]);
+  });
+});
+
+describe("a compaction", () => {
+  const compacting = (reason: CompactionReason, isRunning = true): SessionDelta => ({
+    type: "compaction_delta",
+    isRunning,
+    reason,
+  });
+  const finished: SessionEventBody = { type: "turn_finished", turnId, stopReason: "end_turn" };
+  const compactionId = say.compacted().compactionId;
+
+  test("is a line of its turn, and counts among its costs", () => {
+    const turn = current(streamed([...begun, say.stepEnded(1), say.compacted(), stepStarted(2)]));
+    expect(outline(turn)).toEqual(["(compacted by vendor)"]);
+    expect([turn.usage.cacheReadTokens, turn.cost]).toEqual([87_200, 0.0419]);
+  });
+
+  test("that was undone says so, also in an earlier turn", () => {
+    const undone: SessionEventBody = { type: "compaction_undone", compactionId };
+    const again = say.started("Again", false, "t2" as typeof turnId);
+    const turns = (...events: readonly SessionEventBody[]) =>
+      turnsOf(streamed([...begun, finished, say.compacted(), ...events]).session).map(outline);
+    expect(turns(undone)).toEqual([["(compaction undone)"]]);
+    expect(turns(again, undone)).toEqual([["(compaction undone)"], []]);
+  });
+
+  test.each([
+    { reason: "boundary", running: false },
+    { reason: "manual", running: true },
+  ] as const)("by $reason is shown while it runs, and keeps from sending: $running", ({ reason, running }) => {
+    const during = streamed([...begun, finished], compacting(reason));
+    expect([during.session.compacting, isRunning(during)]).toEqual([reason, running]);
+    const after = reduce(during, { type: "updates", sessionId, updates: [compacting(reason, false)] });
+    expect([after.session.compacting, isRunning(after)]).toEqual([undefined, false]);
   });
 });
 
