@@ -121,8 +121,9 @@ function ColdCache({
   readonly selected: string;
 }) {
   const words = anewWords(forecast, selected);
-  const now = useNow(words !== undefined);
-  if (!forecast || words === undefined || now < forecast.warmUntilAt) return null;
+  const until = forecast?.warmUntilAt ?? 0;
+  const now = useNow(words !== undefined && Date.now() < until);
+  if (words === undefined || now < until) return null;
   return (
     <p class="cold-cache muted" title="The vendor's prompt cache has forgotten this conversation.">
       Cache is cold: the next request sends {words}.

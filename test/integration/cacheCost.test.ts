@@ -9,13 +9,16 @@ import { describe, expect, test } from "vitest";
 import { findModel } from "../../server/src/model/catalog.ts";
 import { costOf } from "../../server/src/model/price.ts";
 import type { Usage } from "../../server/src/protocol/types.ts";
-import { type Step } from "../support/modelDouble.ts";
 import type { DoubleUsage } from "../support/double/journal.ts";
+import type { Step } from "../support/modelDouble.ts";
 import { type Play, startPlay, type WireFormat, wireFormats } from "../support/play.ts";
 
 const paths = Array.from({ length: 40 }, (_, at) => `src/file${at}.ts`);
 const files = Object.fromEntries(
-  paths.map((path, at) => [path, `// ${path}\n${`export const some${at} = "${"value ".repeat(8 + (at % 5))}";\n`.repeat(12 + at)}`]),
+  paths.map((path, at) => [
+    path,
+    `// ${path}\n${`export const some${at} = "${"value ".repeat(8 + (at % 5))}";\n`.repeat(12 + at)}`,
+  ]),
 );
 const reads = (...ats: readonly number[]) =>
   ats.map((at) => ({ name: "read", input: { files: [{ path: paths[at % paths.length] ?? "" }] } }));
@@ -24,7 +27,8 @@ const reads = (...ats: readonly number[]) =>
 const steps: readonly Step[] = [
   ...Array.from({ length: 24 }, (_, at): Step => {
     const think = at % 4 === 0 ? { think: `What is in file ${at}?` } : {};
-    const calls = at === 11 ? reads(...paths.keys()).slice(0, 26) : at % 3 === 0 ? reads(at, at + 1, at + 2) : reads(at);
+    const calls =
+      at === 11 ? reads(...paths.keys()).slice(0, 26) : at % 3 === 0 ? reads(at, at + 1, at + 2) : reads(at);
     return { ...think, say: `Step ${at + 1}.`, calls };
   }),
   { say: "Everything was read." },
@@ -35,7 +39,11 @@ function promptOf({ input, cacheRead, cacheWrite }: DoubleUsage): number {
 }
 
 /** US dollars of requests of which `read` tokens came from the cache, and all others had to be written there. */
-function dollars(wire: WireFormat, usages: readonly DoubleUsage[], split: (at: number) => Pick<DoubleUsage, "input" | "cacheRead" | "cacheWrite">) {
+function dollars(
+  wire: WireFormat,
+  usages: readonly DoubleUsage[],
+  split: (at: number) => Pick<DoubleUsage, "input" | "cacheRead" | "cacheWrite">,
+) {
   const { price } = findModel(wireFormats[wire]);
   return usages.reduce((sum, { output, thinking }, at) => {
     const { input, cacheRead, cacheWrite } = split(at);
@@ -123,7 +131,9 @@ describe.each(["anthropic-messages", "openai-responses"] as const)("another mode
       waits[warmed ? "warmed" : "cold"] = waited(play);
       // The next request of another model is a break that was announced.
       for (const { rule } of play.double.violations.splice(0)) expect(rule).toBe("I5");
-      const steps = play.events().flatMap((event) => (event.type === "step_finished" ? [event.cache?.break?.cause] : []));
+      const steps = play
+        .events()
+        .flatMap((event) => (event.type === "step_finished" ? [event.cache?.break?.cause] : []));
       expect(steps.at(-1)).toBe(warmed ? undefined : "model_changed");
     }
     console.log(`${wire}: first token after ${JSON.stringify(waits)} simulated ms`);

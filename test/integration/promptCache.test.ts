@@ -72,7 +72,9 @@ function injected(stage: Stage, pick: number): { readonly name: string; readonly
     return { name: block.name, options: { store: read } };
   }
   const tools = createBuiltinTools({ clock: stage.clock });
-  const changed = tools.map((tool) => (tool.name === "read" ? { ...tool, spec: { ...tool.spec, description: "Reads." } } : tool));
+  const changed = tools.map((tool) =>
+    tool.name === "read" ? { ...tool, spec: { ...tool.spec, description: "Reads." } } : tool,
+  );
   return { name: "tools: read", options: { registry: () => createRegistry(changed) } };
 }
 

@@ -24,7 +24,9 @@ export async function playConversation({ model, turns }: Conversation): Promise<
     if (wrong.length > 0) break;
   }
   await stage.close();
-  const causes = stage.events.flatMap((event) => (event.type === "step_finished" ? (event.cache?.break?.cause ?? []) : []));
+  const causes = stage.events.flatMap((event) =>
+    event.type === "step_finished" ? (event.cache?.break?.cause ?? []) : [],
+  );
   return { wrong, causes };
 }
 
@@ -50,12 +52,15 @@ export function storedBlocks(events: readonly SessionEvent[]): readonly StoredBl
       message += 1;
       answer = { at: 0, blocks: 0, calls: [] };
       for (const [at, part] of event.prompt.entries()) {
-        const other = part.type === "image" ? { ...part, base64: `${part.base64}AA` } : { ...part, text: `${part.text}!` };
+        const other =
+          part.type === "image" ? { ...part, base64: `${part.base64}AA` } : { ...part, text: `${part.text}!` };
         const name = `message ${message}, block ${at + 1} (${part.type === "image" ? "picture" : "prompt"})`;
         add(event, name, () => ({ prompt: event.prompt.with(at, other) }));
       }
       if (event.context !== "")
-        add(event, `message ${message}, block ${event.prompt.length + 1} (prompt)`, () => ({ context: `${event.context}!` }));
+        add(event, `message ${message}, block ${event.prompt.length + 1} (prompt)`, () => ({
+          context: `${event.context}!`,
+        }));
     }
     if (event.type === "step_started") {
       if (answer.calls.length > 0) message += 1;

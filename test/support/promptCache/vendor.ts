@@ -81,9 +81,7 @@ export class Vendor implements Provider {
     const isAside = isWarmUp || request.account.purpose !== "turn";
     const { wrong } = this;
     const conversation = isAside ? conversationOf(this.#conversation) : this.#conversation;
-    for (const { rule, message } of isWarmUp
-      ? []
-      : checkRequest(record, conversation, this.#memory, { strict: true }))
+    for (const { rule, message } of isWarmUp ? [] : checkRequest(record, conversation, this.#memory, { strict: true }))
       wrong.push(`${rule} at request ${record.ordinal}: ${message}`);
     const refusal = refuseRequest(record, this.#memory, {});
     if (refusal) {
@@ -134,7 +132,13 @@ export class Vendor implements Provider {
     };
     const miss = missOf(diagnosis);
     const stop = { tool_use: "tool_calls", compaction: "compacted" }[String(answer.stop)] ?? "end_turn";
-    yield { type: "done", stop: stop as ModelStop, usage, responseId: answer.id, ...(miss === undefined ? {} : { cacheMiss: miss }) };
+    yield {
+      type: "done",
+      stop: stop as ModelStop,
+      usage,
+      responseId: answer.id,
+      ...(miss === undefined ? {} : { cacheMiss: miss }),
+    };
   }
 
   #record(request: ModelRequest): RecordedRequest {
