@@ -5,11 +5,11 @@
  */
 import { useEffect, useRef } from "preact/hooks";
 import type { ReferenceChip } from "../server/src/protocol/panel.ts";
-import type { ModelChoice } from "../server/src/protocol/types.ts";
-import { aboutTokens } from "../server/src/report/numbers.ts";
+import type { CacheForecast, ModelChoice } from "../server/src/protocol/types.ts";
+import { aboutTokens, count, dollars } from "../server/src/report/numbers.ts";
 import { ContextMeter, FullWarning } from "./contextMeter.tsx";
 import type { Page } from "./page.ts";
-import { Icon, IconButton } from "./parts.tsx";
+import { Icon, IconButton, useNow } from "./parts.tsx";
 import { isRunning, type PanelState, selectedModel } from "./state.ts";
 
 interface PromptBoxProps {
@@ -57,11 +57,16 @@ export function PromptBox({ state, page, draft, onDraft, onSend }: PromptBoxProp
         title="/compact, with or without a hint, replaces a long conversation by a summary"
         aria-label="What should be done? Enter sends, Shift+Enter starts a new line, /compact shortens the conversation."
         disabled={noFolder}
-        onInput={(event) => onDraft(event.currentTarget.value)}
+        onFocus={() => page.post({ type: "warm_up", intent: "focus" })}
+        onInput={(event) => {
+          if (draft === "") page.post({ type: "warm_up", intent: "typing" });
+          onDraft(event.currentTarget.value);
+        }}
         onKeyDown={onKeyDown}
       />
+      {running ? null : <ColdCache forecast={state.forecast} selected={state.selected} />}
       <div class="prompt-bar">
-        <ModelPicker models={state.models} selected={state.selected} page={page} />
+        <ModelPicker models={state.models} selected={state.selected} forecast={state.forecast} page={page} />
         <PromptCost bytes={promptBytes(draft, state.chips)} bytesPerToken={bytesPerToken} />
         <ContextMeter context={state.session.context} />
         {running ? (
@@ -142,6 +147,35 @@ function Chips({ chips, bytesPerToken, page }: ChipsProps) {
   );
 }
 
+/** Tokens below which nobody is told what sending them again costs: less than a cent with most models. */
+const leastTold = 4_096;
+
+/** Says so when the selected model's vendor has forgotten the conversation. */
+function ColdCache({
+  forecast,
+  selected,
+}: {
+  readonly forecast: CacheForecast | undefined;
+  readonly selected: string;
+}) {
+  const words = anewWords(forecast, selected);
+  const until = forecast?.warmUntilAt ?? 0;
+  const now = useNow(words !== undefined && Date.now() < until);
+  if (words === undefined || now < until) return null;
+  return (
+    <p class="cold-cache muted" title="The vendor's prompt cache has forgotten this conversation.">
+      Cache is cold: the next request sends {words}.
+    </p>
+  );
+}
+
+/** What it means that a model is sent the whole conversation; `undefined` where that is next to nothing, or not known. */
+function anewWords(forecast: CacheForecast | undefined, model: string): string | undefined {
+  if (!forecast || forecast.tokens < leastTold) return undefined;
+  const usd = forecast.anewUsd[model];
+  return `${count(forecast.tokens)} tokens anew${usd === undefined ? "" : `, about ${dollars(usd)}`}`;
+}
+
 const groups: readonly { readonly state: ModelChoice["state"]; readonly label: string }[] = [
   { state: "ready", label: "Ready" },
   { state: "recording", label: "Recording" },
@@ -151,9 +185,10 @@ const groups: readonly { readonly state: ModelChoice["state"]; readonly label: s
 function ModelPicker(props: {
   readonly models: readonly ModelChoice[];
   readonly selected: string;
+  readonly forecast: CacheForecast | undefined;
   readonly page: Page;
 }) {
-  const { models, selected, page } = props;
+  const { models, selected, forecast, page } = props;
   const choose = (select: HTMLSelectElement) => {
     const model = models.find(({ id }) => id === select.value);
     // What is shown is what the host says; until then nothing has changed.
@@ -175,7 +210,7 @@ function ModelPicker(props: {
             <optgroup key={state} label={label}>
               {members.map(({ id, label: name }) => (
                 <option key={id} value={id}>
-                  {name}
+                  {id === selected ? name : [name, anewWords(forecast, id)].filter(Boolean).join(" · ")}
                 </option>
               ))}
             </optgroup>

@@ -6,6 +6,7 @@
  */
 import type { HostState, PanelAction, PendingSummary, ReferenceChip, ToPanel } from "../server/src/protocol/panel.ts";
 import type {
+  CacheForecast,
   CompactionReason,
   ContextSize,
   Failure,
@@ -57,6 +58,8 @@ export interface PanelState {
   readonly cost: Omit<Extract<ToPanel, { type: "cost" }>, "type"> | undefined;
   /** The turn that is to be explained, none while there is no such turn yet, and how often that was asked. */
   readonly why: { readonly turnId: TurnId | undefined; readonly count: number };
+  /** What the next request of the session on screen finds in the prompt cache, as last told. */
+  readonly forecast: CacheForecast | undefined;
   readonly notice: string | undefined;
   readonly failed: { readonly failure: Failure; readonly action?: PanelAction } | undefined;
   /** What has been sent and has not yet begun to run. */
@@ -103,6 +106,7 @@ export const initialState: PanelState = {
   list: undefined,
   cost: undefined,
   why: { turnId: undefined, count: 0 },
+  forecast: undefined,
   notice: undefined,
   failed: undefined,
   sending: undefined,
@@ -146,6 +150,10 @@ export function reduce(state: PanelState, message: ToPanel | PageAction): PanelS
         list: undefined,
         cost: undefined,
       };
+    case "forecast":
+      return message.sessionId === state.session.sessionId
+        ? { ...state, forecast: message.forecast ?? undefined }
+        : state;
     case "references":
       return { ...state, chips: message.chips };
     case "pending":
@@ -225,7 +233,7 @@ function showSession(state: PanelState, message: Extract<ToPanel, { type: "sessi
     why: state.why.count > 0 ? { ...state.why, turnId: state.why.turnId ?? lastEnded(session) } : state.why,
     list: undefined,
     cost: undefined,
-    ...(other ? { failed: undefined, notice: undefined, sending: undefined } : {}),
+    ...(other ? { forecast: undefined, failed: undefined, notice: undefined, sending: undefined } : {}),
   };
 }
 

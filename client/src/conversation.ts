@@ -22,6 +22,7 @@ import {
   undoCompaction,
   undoRestore,
   undoTurn,
+  warmUpSession,
 } from "../../server/src/protocol/methods.ts";
 import type { PanelAction, ToPanel } from "../../server/src/protocol/panel.ts";
 import type {
@@ -152,6 +153,20 @@ export class Conversation {
     await this.#prompt(prompt, true);
   }
 
+  /** The user is about to write, or writes: the host prepares, and the page is told what the next request costs. */
+  async warmUp(intent: "focus" | "typing"): Promise<void> {
+    const { agent, post, log } = this.#deps;
+    if (agent.status.state !== "running") return;
+    const sessionId = this.#sessionId;
+    try {
+      const { forecast } = await agent.request(warmUpSession, { intent, ...(sessionId ? { sessionId } : {}) });
+      if (sessionId) post({ type: "forecast", sessionId, forecast });
+    } catch (error) {
+      // Nothing was asked for: what is wrong, such as a missing key, is told when a prompt is sent.
+      log(messageOf(error));
+    }
+  }
+
   /** Ends the running turn of the session on screen. */
   async stop(): Promise<void> {
     if (this.#sessionId) await this.#try(this.#deps.agent.notify(cancelSession, { sessionId: this.#sessionId }));
@@ -202,6 +217,7 @@ export class Conversation {
     if (!list) return;
     this.#deps.memory.set("model", model);
     this.showModels(list);
+    if (this.#sessionId) await this.warmUp("focus");
   }
 
   /** Asks for a key; then takes the wanted model, or the first that the key makes ready in place of a recording. */
@@ -314,6 +330,7 @@ export class Conversation {
       this.#failed(error);
     } finally {
       this.#deps.post({ type: "prompt_settled" });
+      void this.warmUp("focus");
     }
   }
 

@@ -234,6 +234,8 @@ export function activate(context: ExtensionContext): HermesApi {
         return conversation.tryAgain(message.prompt);
       case "ask_again":
         return conversation.askAgain(message.prompt);
+      case "warm_up":
+        return conversation.warmUp(message.intent);
       case "stop":
         return conversation.stop();
       case "new_session":

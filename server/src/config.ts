@@ -117,6 +117,13 @@ export const settings = {
     description:
       "Which OpenAI wire format to speak: `responses`, or `chat` for servers that only know Chat Completions.",
   },
+  "promptCache.warmUp": {
+    type: "string",
+    default: "conversation",
+    enum: ["conversation", "connection", "off"],
+    description:
+      "What is done while you write a prompt, so that the answer begins sooner. `conversation`: opens the connection, and when the model's vendor has forgotten a long conversation, sends it again without asking for an answer; that is charged when you begin to write, and then not with the prompt. `connection`: only opens the connection. `off`: nothing.",
+  },
   "permissions.rules": {
     type: "strings",
     scope: "user",

@@ -34,12 +34,15 @@ import type {
   UndoParams,
   UndoRestoreParams,
   UndoResult,
+  WarmUpParams,
+  WarmUpResult,
 } from "./protocol/methods.ts";
 import type {
   ApprovalChoice,
   CredentialName,
   Failure,
   Json,
+  ModelSpec,
   PendingFile,
   PermissionRequest,
   PromptPart,
@@ -63,6 +66,7 @@ import { composeTask } from "./session/tasks.ts";
 import { withoutCompaction } from "./session/thread.ts";
 import { createToolCalls, type ToolCallDeps } from "./session/toolCalls.ts";
 import type { TurnEnd } from "./session/turn.ts";
+import { forecastOf, WarmUps } from "./session/warmUp.ts";
 import { type SessionStore, StaleSessionError } from "./storage/store.ts";
 import { decodeText } from "./text/encoding.ts";
 import type { Registry } from "./tools/registry.ts";
@@ -70,13 +74,21 @@ import { createQueues } from "./workspace/queues.ts";
 import type { Workspace } from "./workspace/workspace.ts";
 
 /** A model ready to be asked, and those that the user has named to go on with when it fails. */
-export interface ReadyModel extends TurnModel, Pick<FallbackDeps, "fallbacks"> {}
+export interface ReadyModel extends TurnModel, Pick<FallbackDeps, "fallbacks"> {
+  /** Opens a connection that the next request finds open. Never rejects. */
+  readonly connect?: (signal: AbortSignal) => Promise<void>;
+}
+
+/** What is done for a prompt before it is sent. */
+export type WarmUpPolicy = "off" | "connection" | "conversation";
 
 /** The models that can be used now. `main/models.ts` makes it. */
 export interface Models {
   list(): Promise<ListModelsResult>;
   /** Throws `RequestError` `unknown_model` or `needs_key`, each saying what to do. */
   resolve(id: string | undefined): Promise<ReadyModel>;
+  /** All that could be chosen, local ones left out. */
+  known(): Promise<readonly ModelSpec[]>;
   select(id: string): Promise<void>;
   setCredential(name: CredentialName, value: string | undefined): void;
 }
@@ -102,6 +114,8 @@ export interface HostDeps {
   /** When and how conversations are compacted. */
   readonly compaction: CompactionsDeps["policy"];
   readonly maxSteps: () => number;
+  /** Nothing is done for prompts that are not sent yet where it is absent. */
+  readonly warmUp?: () => WarmUpPolicy;
   readonly concurrency: () => number;
   /** Milliseconds that edits may wait for the editor's problems; absent where there is no editor. */
   readonly diagnosticsWaitMs?: () => number;
@@ -134,9 +148,11 @@ export class AgentHost {
   readonly #compactions: Compactions;
   readonly #closing = new AbortController();
   readonly #fileOrder = createQueues();
+  readonly #warmUps: WarmUps;
 
   constructor(deps: HostDeps) {
     this.#deps = deps;
+    this.#warmUps = new WarmUps({ ...deps, closing: this.#closing.signal });
     this.#live = new LiveSessions({ ...deps, fileOrder: this.#fileOrder });
     this.#compactions = new Compactions({ ...deps, policy: deps.compaction });
     deps.store.keepBlobs?.(() => this.#live.neededBlobs());
@@ -249,6 +265,26 @@ export class AgentHost {
     turn?.controller.abort();
     compaction?.controller.abort();
     await Promise.all([turn?.done, compaction?.done]);
+  }
+
+  /** Prepares for a prompt and says what it will find in the prompt cache. Resolves before the work is done. */
+  async warmUp({ sessionId, intent }: WarmUpParams): Promise<WarmUpResult> {
+    const { models, createId } = this.#deps;
+    const policy = this.#deps.warmUp?.() ?? "off";
+    const model = await models.resolve(undefined);
+    if (policy !== "off") void model.connect?.(this.#closing.signal);
+    const live = sessionId && (await this.#live.open(sessionId));
+    if (!live) return { forecast: null };
+    const { session, registry } = live;
+    const target = { session, model, tools: registry.specs(session.state.tools) };
+    const isBusy = live.turn !== undefined || live.compaction !== undefined || live.restoring;
+    if (policy === "conversation" && intent === "typing" && !isBusy) {
+      live.busy += 1;
+      void this.#warmUps.begin(target).finally(() => {
+        live.busy -= 1;
+      });
+    }
+    return { forecast: forecastOf(target, await models.known(), createId() as TurnId) };
   }
 
   /** Composes the prompt of a task and starts it in the given session, or in a new one. */
@@ -417,6 +453,7 @@ export class AgentHost {
     const sessions = await this.#live.all();
     for (const { review } of sessions) review.close();
     await Promise.all(sessions.flatMap(({ turn, compaction }) => [turn?.done, compaction?.done]));
+    await this.#warmUps.idle();
     await this.#deps.store.close();
   }
 
@@ -427,6 +464,7 @@ export class AgentHost {
     try {
       const model = await this.#begin(session, turnId, params);
       begun = true;
+      await this.#warmUps.settled(session.id, signal);
       const end = await runAnswered(
         {
           session,

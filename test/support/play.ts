@@ -39,6 +39,7 @@ export interface PlayOptions {
   readonly ask?: (request: PermissionRequest, signal: AbortSignal) => Promise<ApprovalChoice>;
   readonly host?: Partial<LocalHostOptions>;
   readonly settings?: { readonly [name: string]: string | number | boolean | readonly string[] };
+  /** How the model double is set up, besides its script. */
   readonly double?: Omit<DoubleOptions, "script">;
 }
 

@@ -60,6 +60,7 @@ export async function playTour(root: string, provider: Provider, api: "anthropic
     models: {
       list: async () => ({ models: [], selected: spec.id }),
       resolve: async () => model,
+      known: async () => [],
       select: async () => {},
       setCredential: () => {},
     },

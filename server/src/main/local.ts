@@ -13,7 +13,7 @@ import { errorCode, messageOf } from "../base/errors.ts";
 import { log } from "../base/trace.ts";
 import { AnswerCache, type CachePolicy } from "../cache/answerCache.ts";
 import { type Config, commandEnvironment, type Environment } from "../config.ts";
-import { AgentHost, type HostDeps } from "../host.ts";
+import { AgentHost, type HostDeps, type WarmUpPolicy } from "../host.ts";
 import { type Limits, type Period, periods, withBudget } from "../model/budget.ts";
 import type { Embedder } from "../model/embedder.ts";
 import { createOpenAIEmbedder } from "../model/openaiEmbeddings.ts";
@@ -138,6 +138,7 @@ export async function createLocalHost(options: LocalHostOptions): Promise<LocalH
     trusted: options.trusted,
     compaction: () => compactionPolicy(config),
     maxSteps: () => config.settings["turn.maxSteps"],
+    warmUp: () => config.settings["promptCache.warmUp"] as WarmUpPolicy,
     concurrency: () =>
       config.settings["execution.parallel.enabled"] ? config.settings["execution.parallel.maxConcurrentTools"] : 1,
     diagnosticsWaitMs: () => config.settings["edits.diagnosticsWaitMs"],

@@ -196,6 +196,7 @@ connection.onNotification(methods.cancelSession, async ({ sessionId }) => {
   const running = await local?.catch(() => undefined);
   await running?.host.cancel(sessionId);
 });
+connection.onRequest(methods.warmUpSession, (params, token) => serve(token, ({ host }) => host.warmUp(params)));
 connection.onRequest(methods.undoTurn, (params, token) => serve(token, ({ host }) => host.undo(params)));
 connection.onRequest(methods.restoreSession, (params, token) => serve(token, ({ host }) => host.restore(params)));
 connection.onRequest(methods.undoRestore, (params, token) => serve(token, ({ host }) => host.undoRestore(params)));

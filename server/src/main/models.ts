@@ -11,13 +11,14 @@ import { errorCode, messageOf, RequestError } from "../base/errors.ts";
 import { log } from "../base/trace.ts";
 import { type Config, keyVariables } from "../config.ts";
 import type { Models, ReadyModel } from "../host.ts";
-import { createAnthropicProvider } from "../model/anthropic.ts";
+import { anthropicUrl, createAnthropicProvider } from "../model/anthropic.ts";
 import { Breaker, withBreaker } from "../model/breaker.ts";
 import { findModel, mergeModels } from "../model/catalog.ts";
-import type { ConnectionOptions } from "../model/connection.ts";
+import { type ConnectionOptions, openConnection } from "../model/connection.ts";
 import { detectLocalModels } from "../model/detect.ts";
 import { Limiter, withLimiter } from "../model/limiter.ts";
 import { createOpenAIChatProvider } from "../model/openaiChat.ts";
+import { openaiUrl } from "../model/openaiClient.ts";
 import { createOpenAIResponsesProvider } from "../model/openaiResponses.ts";
 import { costOf, toUsd } from "../model/price.ts";
 import { compose, type Provider, type ProviderDecorator } from "../model/provider.ts";
@@ -77,6 +78,8 @@ class MachineModels implements LocalModels {
   /** By base URL and key. They outlive changed settings: what a vendor wants does not change with those. */
   readonly #limiters = new Map<string, Limiter>();
   readonly #breakers = new Map<string, Breaker>();
+  /** When a connection was last opened ahead of a request, by base URL. */
+  readonly #connectedAt = new Map<string, number>();
   readonly #onProblem: (problem: string) => void;
 
   constructor({ config, clock, onDidChange, budget, tokens, onProblem }: LocalModelsOptions) {
@@ -125,6 +128,10 @@ class MachineModels implements LocalModels {
     }
   }
 
+  async known(): Promise<readonly ModelSpec[]> {
+    return this.#knownModels();
+  }
+
   async resolve(id: string | undefined): Promise<ReadyModel> {
     const { spec, missing } = await this.#pick(id);
     if (missing) {
@@ -134,8 +141,19 @@ class MachineModels implements LocalModels {
       );
     }
     const chain = this.#config.settings["model.fallbacks"].filter((name) => name !== spec.id);
-    if (chain.length === 0 || spec.api === "recorded") return this.#turnModel(spec, true);
-    return { ...this.#turnModel(spec, false), fallbacks: () => this.#fallbacks(spec, chain) };
+    const connect = (signal: AbortSignal) => this.#connect(spec, signal);
+    if (chain.length === 0 || spec.api === "recorded") return { ...this.#turnModel(spec, true), connect };
+    return { ...this.#turnModel(spec, false), fallbacks: () => this.#fallbacks(spec, chain), connect };
+  }
+
+  async #connect({ api, baseUrl }: ModelSpec, signal: AbortSignal): Promise<void> {
+    const credential = credentialOf[api];
+    if (credential === undefined) return;
+    const url = baseUrl ?? this.#config.baseUrls[credential] ?? vendorUrls[credential];
+    const now = this.#clock.now();
+    if (now - (this.#connectedAt.get(url) ?? 0) < idleConnectionMs) return;
+    this.#connectedAt.set(url, now);
+    await openConnection(url, signal);
   }
 
   async #fallbacks(first: ModelSpec, chain: readonly string[]): Promise<readonly TurnModel[]> {
@@ -322,6 +340,11 @@ class MachineModels implements LocalModels {
     this.list().then(tell, (error: unknown) => log("warn", `The models could not be listed: ${messageOf(error)}`));
   }
 }
+
+/** How long Node's `fetch` keeps a connection that nobody uses, in ms. */
+const idleConnectionMs = 4_000;
+
+const vendorUrls: { readonly [name in CredentialName]: string } = { anthropic: anthropicUrl, openai: openaiUrl };
 
 const vendorNames: { readonly [name in CredentialName]: string } = { anthropic: "Anthropic", openai: "OpenAI" };
 

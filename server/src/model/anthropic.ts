@@ -27,13 +27,14 @@ export interface AnthropicOptions extends ConnectionOptions {
   readonly baseUrl?: string;
 }
 
-const vendorUrl = "https://api.anthropic.com";
+/** The vendor's own server. */
+export const anthropicUrl = "https://api.anthropic.com";
 
 /** Makes the provider; nothing is loaded and no connection opened before the first request. */
 export function createAnthropicProvider(options: AnthropicOptions): Provider {
   return {
     stream(request, signal) {
-      const baseUrl = request.model.baseUrl ?? options.baseUrl ?? vendorUrl;
+      const baseUrl = request.model.baseUrl ?? options.baseUrl ?? anthropicUrl;
       const endpoint: Endpoint = {
         vendor: "Anthropic",
         host: hostOf(baseUrl),
@@ -52,7 +53,7 @@ async function* ask(
   baseURL: string,
   connection: Connection,
 ): AsyncGenerator<ModelEvent> {
-  if (endpoint.secret === undefined && baseURL === vendorUrl)
+  if (endpoint.secret === undefined && baseURL === anthropicUrl)
     throw new ProviderError(
       "There is no key for Anthropic. Set one with “Hermes: Set API Key” or in ANTHROPIC_API_KEY.",
       { kind: "auth" },
@@ -62,7 +63,9 @@ async function* ask(
   const target = { apiKey: endpoint.secret ?? "none", baseURL };
   const message = { body: toAnthropicRequest(request), headers: anthropicHeaders(request) };
   const events = await sendMessages(target, message, connection);
-  yield* new Answer(endpoint).read(events, connection.finishing);
+  const answer = new Answer(endpoint);
+  if (Symbol.asyncIterator in events) yield* answer.read(events, connection.finishing);
+  else yield answer.whole(events);
 }
 
 interface OpenBlock {
@@ -82,6 +85,8 @@ class Answer {
   #isCompacted = false;
   #stop: StopReason | null = null;
   #detail: string | undefined;
+  #responseId: string | undefined;
+  #cacheMiss: string | undefined;
 
   constructor(endpoint: Endpoint) {
     this.#endpoint = endpoint;
@@ -99,10 +104,18 @@ class Answer {
     if (ended) yield this.#done();
   }
 
+  /** The end of an answer that came in one piece, without content: the prompt is in the cache. */
+  whole(message: Message): ModelEvent {
+    this.#open.clear();
+    this.#note(message);
+    this.#stop = message.stop_reason ?? "max_tokens";
+    return this.#done();
+  }
+
   *#take(event: RawMessageStreamEvent): Generator<ModelEvent> {
     switch (event.type) {
       case "message_start":
-        this.#count(event.message.usage);
+        this.#note(event.message);
         break;
       case "content_block_start":
         yield* this.#begin(event.index, event.content_block);
@@ -188,8 +201,21 @@ class Answer {
     if (this.#open.size > 0 || this.#stop === null)
       throw brokenStream(this.#endpoint, "it ends in the middle of a block or without a reason");
     const stop = this.#isCompacted ? "compacted" : (stops.get(this.#stop) ?? "end_turn");
-    const usage = addUsage(this.#usage, this.#compaction);
-    return { type: "done", stop, usage, ...(this.#detail === undefined ? {} : { detail: this.#detail }) };
+    return {
+      type: "done",
+      stop,
+      usage: addUsage(this.#usage, this.#compaction),
+      ...(this.#detail === undefined ? {} : { detail: this.#detail }),
+      ...(this.#responseId === undefined ? {} : { responseId: this.#responseId }),
+      ...(this.#cacheMiss === undefined ? {} : { cacheMiss: this.#cacheMiss }),
+    };
+  }
+
+  #note({ id, usage, diagnostics }: Message): void {
+    this.#responseId = textOf(id) || undefined;
+    // Gateways may leave out what the vendor always sends.
+    this.#cacheMiss = textOf(diagnostics?.cache_miss_reason?.type);
+    this.#count(usage);
   }
 
   #block(index: number): OpenBlock {
@@ -219,8 +245,16 @@ class Answer {
       cacheWriteTokens: usage.cache_creation_input_tokens ?? last.cacheWriteTokens,
       outputTokens: usage.output_tokens ?? last.outputTokens,
       thinkingTokens: usage.output_tokens_details?.thinking_tokens ?? last.thinkingTokens,
+      ...longWrites(usage, last),
     };
   }
+}
+
+/** The last counts of a stream do not repeat how long its writes are kept. */
+function longWrites(usage: Message["usage"] | MessageDeltaUsage, last: Usage): Pick<Usage, "longCacheWriteTokens"> {
+  const said = "cache_creation" in usage ? usage.cache_creation?.ephemeral_1h_input_tokens : undefined;
+  const tokens = said ?? last.longCacheWriteTokens ?? 0;
+  return tokens > 0 ? { longCacheWriteTokens: tokens } : {};
 }
 
 function compactionUsage(iterations: unknown): Usage {

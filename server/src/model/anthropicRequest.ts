@@ -8,7 +8,7 @@
 import type { BetaCompactionConfig } from "@anthropic-ai/sdk/resources/beta/messages/messages";
 import type {
   ContentBlockParam,
-  MessageCreateParamsStreaming,
+  MessageCreateParamsBase,
   MessageParam,
   Tool,
 } from "@anthropic-ai/sdk/resources/messages/messages";
@@ -24,10 +24,11 @@ interface BlockMessage {
   readonly content: ContentBlockParam[];
 }
 
-const ephemeral = { type: "ephemeral" } as const;
+const short = { type: "ephemeral" } as const;
+const long = { type: "ephemeral", ttl: "1h" } as const;
 
 /** The body of a request; the SDK types compaction only in its beta namespace. */
-export type AnthropicBody = MessageCreateParamsStreaming & { readonly compaction?: BetaCompactionConfig };
+export type AnthropicBody = MessageCreateParamsBase & { readonly compaction?: BetaCompactionConfig };
 
 /** The beta that a request needs which asks for a compaction or holds one. */
 const compactionBeta = "compact-2026-09-04";
@@ -44,19 +45,27 @@ export function isCompaction(wire: Json | undefined): boolean {
   return isRecord(wire) && wire.type === "compaction";
 }
 
-/** The body of the request. Sampling parameters are never sent: the API has none any more (SDK 1.11). */
+/**
+ * The body of the request, which the vendor streams unless it only warms the cache. Sampling parameters are never sent: the
+ * API has none any more (SDK 1.11).
+ */
 export function toAnthropicRequest(request: ModelRequest): AnthropicBody {
-  const { model, system, tools } = request;
+  const { model, system, tools, pauses = false, previousResponseId } = request;
   return {
     model: model.wireId,
     max_tokens: request.maxOutputTokens,
-    stream: true,
-    ...(system === "" ? {} : { system: [{ type: "text", text: system, cache_control: ephemeral }] }),
+    // A request without an answer must not be streamed (2026-11).
+    stream: request.maxOutputTokens > 0,
+    // Servers other than the vendor's may refuse what they do not know.
+    ...(previousResponseId === undefined || model.baseUrl !== undefined
+      ? {}
+      : { diagnostics: { previous_message_id: previousResponseId } }),
+    ...(system === "" ? {} : { system: [{ type: "text", text: system, cache_control: pauses ? long : short }] }),
     ...(tools.length === 0 ? {} : { tools: tools.map(toTool) }),
     // Without a display the summaries are left out and the user sees nothing between tool calls (2026-11).
     ...(model.thinking === "none" ? {} : { thinking: { type: "adaptive", display: "summarized" } }),
     ...(request.compaction ? { compaction: { type: "summarize", ...request.compaction } } : {}),
-    messages: markTail(messagesOf(request).filter(hasContent)),
+    messages: withMarkers(messagesOf(request).filter(hasContent), pauses),
   };
 }
 
@@ -152,15 +161,15 @@ function toAnswerBlocks({ part, wire }: AssistantBlock, own: boolean): ContentBl
 /** Markers are placed in what the newest turn has added, and no turn adds more messages than this. */
 const markedMessages = 2_000;
 
-function markTail(messages: readonly BlockMessage[]): MessageParam[] {
+function withMarkers(messages: readonly BlockMessage[], pauses: boolean): MessageParam[] {
   const from = Math.max(0, messages.length - markedMessages);
-  const places = placeBreakpoints(messages.slice(from));
+  const places = placeBreakpoints(messages.slice(from), pauses);
   const marked: BlockMessage[] = [...messages];
-  for (const { message: at, block } of places) {
+  for (const { message: at, block, long: isLong } of places) {
     const message = marked[from + at];
     if (!message) continue;
     const content = message.content.map((one, index) =>
-      index === block ? ({ ...one, cache_control: ephemeral } as ContentBlockParam) : one,
+      index === block ? ({ ...one, cache_control: isLong ? long : short } as ContentBlockParam) : one,
     );
     marked[from + at] = { ...message, content };
   }

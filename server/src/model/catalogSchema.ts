@@ -31,6 +31,7 @@ const spec = z.strictObject({
     .exactOptional(),
   baseUrl: z.url({ protocol: /^https?$/ }).exactOptional(),
   local: z.boolean().exactOptional(),
+  cacheOptions: z.boolean().exactOptional(),
 });
 
 /** The rows that are right, and a sentence for each that is not. */

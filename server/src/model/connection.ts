@@ -56,6 +56,22 @@ export const afterTimeout: After = (ms, run) => {
   return () => clearTimeout(timer);
 };
 
+/**
+ * Opens a connection that the next request to a server finds open, by a request for nothing. Never throws, and sends no key:
+ * whatever is wrong, the request itself will tell.
+ */
+export async function openConnection(baseUrl: string, signal: AbortSignal): Promise<void> {
+  if (!URL.canParse(baseUrl)) return;
+  try {
+    const patience = AbortSignal.any([signal, AbortSignal.timeout(defaultConnectMs)]);
+    const { origin } = new URL(baseUrl);
+    const response = await globalThis.fetch(origin, { method: "HEAD", redirect: "manual", signal: patience });
+    await response.body?.cancel();
+  } catch {
+    // The prompt may never come.
+  }
+}
+
 /** Host and port of a base URL, for messages; the text itself when it is no URL. */
 export function hostOf(baseUrl: string): string {
   return (URL.canParse(baseUrl) && new URL(baseUrl).host) || baseUrl;

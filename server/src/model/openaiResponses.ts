@@ -8,6 +8,7 @@ import type {
   FunctionTool,
   Response,
   ResponseCreateParamsStreaming,
+  ResponseFunctionCallOutputItemList,
   ResponseInputContent,
   ResponseInputItem,
   ResponseOutputItem,
@@ -50,22 +51,67 @@ export function toResponsesRequest(request: ModelRequest): ResponseCreateParamsS
     stream: true,
     // A local-first editor leaves no copy of the conversation with the vendor (the default keeps it for 30 days).
     store: false,
-    max_output_tokens: request.maxOutputTokens,
+    ...(request.maxOutputTokens === 0 ? {} : { max_output_tokens: request.maxOutputTokens }),
     prompt_cache_key: request.cacheKey,
+    ...(model.cacheOptions ? toCacheOptions(request) : {}),
     ...(system === "" ? {} : { instructions: system }),
     ...(tools.length === 0 ? {} : { tools: tools.map(toTool) }),
     ...(model.thinking === "none"
       ? {}
       : { reasoning: { effort: "medium", summary: "auto" }, include: ["reasoning.encrypted_content"] }),
     input: [
-      ...itemsOf(request).flat(),
+      ...(model.cacheOptions ? withBreakpoints(request) : itemsOf(request)).flat(),
       // It takes no instructions, and must be the last.
       ...(request.compaction ? [{ type: "compaction_trigger" } as const] : []),
     ],
   };
 }
 
-const itemsOf = remembered(toItems);
+function toCacheOptions({ maxOutputTokens, previousResponseId }: ModelRequest) {
+  const options = {
+    ...(maxOutputTokens === 0 ? { prewarm: true } : {}),
+    ...(previousResponseId ? { comparison_response_id: previousResponseId } : {}),
+  };
+  return Object.keys(options).length === 0 ? {} : { prompt_cache_options: options };
+}
+
+const itemsOf = remembered((message, images) => toItems(message, images, toOutput));
+/** The same for models whose results of tools can carry a breakpoint. */
+const markableItemsOf = remembered((message, images) => toItems(message, images, toOutputList));
+
+/** Breakpoints that a request may carry beside the vendor's own (2026-11). */
+const maxBreakpoints = 3;
+const breakpoint = { prompt_cache_breakpoint: { mode: "explicit" } } as const;
+
+/**
+ * The items with a breakpoint where this request ends, and where the ones before it did: there the prefix is cached to the
+ * token, and not in steps of 128.
+ */
+function withBreakpoints(request: ModelRequest): ResponseInputItem[][] {
+  const { messages } = request;
+  const items = markableItemsOf(request);
+  const ends = messages.flatMap(({ role }, at) =>
+    role !== "assistant" && (messages[at + 1]?.role ?? "assistant") === "assistant" ? [at] : [],
+  );
+  for (const at of ends.slice(-maxBreakpoints)) items[at] = items[at]?.with(-1, marked(items[at]?.at(-1))) ?? [];
+  return items;
+}
+
+function marked(item: ResponseInputItem | undefined): ResponseInputItem {
+  if (item?.type === "message" && item.role === "user" && Array.isArray(item.content))
+    return { ...item, content: item.content.with(-1, { ...item.content.at(-1), ...breakpoint } as never) } as never;
+  if (item?.type === "function_call_output" && Array.isArray(item.output))
+    return { ...item, output: item.output.with(-1, { ...item.output.at(-1), ...breakpoint } as never) };
+  return item as ResponseInputItem;
+}
+
+function toOutput(text: string): string {
+  return text;
+}
+
+function toOutputList(text: string): ResponseFunctionCallOutputItemList {
+  return [{ type: "input_text", text }];
+}
 
 function toTool(tool: ToolSpec): FunctionTool {
   return {
@@ -77,7 +123,11 @@ function toTool(tool: ToolSpec): FunctionTool {
   };
 }
 
-function toItems(message: ModelMessage, images: boolean): ResponseInputItem[] {
+function toItems(
+  message: ModelMessage,
+  images: boolean,
+  outputOf: (text: string) => string | ResponseFunctionCallOutputItemList,
+): ResponseInputItem[] {
   switch (message.role) {
     case "user": {
       const content = message.parts.map((part) => toContent(part, images));
@@ -87,7 +137,7 @@ function toItems(message: ModelMessage, images: boolean): ResponseInputItem[] {
       return message.results.map((result) => ({
         type: "function_call_output",
         call_id: result.callId,
-        output: result.text,
+        output: outputOf(result.text),
       }));
     case "assistant": {
       const own = message.api === "openai-responses";
@@ -253,6 +303,8 @@ class Answer {
         thinking: usage?.output_tokens_details?.reasoning_tokens,
       }),
       ...(this.#refusal === "" ? {} : { detail: this.#refusal }),
+      ...(response.id ? { responseId: response.id } : {}),
+      ...describeMiss(response.prompt_cache_diagnostics),
     };
   }
 
@@ -277,6 +329,12 @@ class Answer {
     if (item === undefined) throw brokenStream(this.#endpoint, `item ${outputIndex} goes on without having begun`);
     return item;
   }
+}
+
+/** A response that cannot be compared says so by its type. */
+function describeMiss(said: Response["prompt_cache_diagnostics"]): { readonly cacheMiss?: string } {
+  if (!said || said.type === "cache_hit") return {};
+  return { cacheMiss: said.type === "cache_miss" ? said.reason : said.type };
 }
 
 function toBlock(item: ResponseOutputItem): AssistantBlock {

@@ -224,7 +224,10 @@ function isOpaque(event: RecordedEvent): boolean {
 }
 
 function withoutWire(event: RecordedEvent): RecordedEvent {
-  return event.type === "block_done" ? { ...event, block: { part: event.block.part } } : event;
+  if (event.type === "block_done") return { ...event, block: { part: event.block.part } };
+  if (event.type !== "done") return event;
+  const { responseId: _id, cacheMiss: _miss, ...rest } = event;
+  return rest;
 }
 
 function normalise(prompt: string): string {

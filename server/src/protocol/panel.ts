@@ -6,6 +6,7 @@
  */
 import type {
   ApprovalChoice,
+  CacheForecast,
   CallId,
   CompactionId,
   CredentialName,
@@ -89,6 +90,8 @@ export type ToPanel =
     }
   /** Explain where the time and the money of a turn went; of the last one that has ended where none is named. */
   | { readonly type: "why"; readonly turnId?: TurnId }
+  /** What the next request finds in the prompt cache; without a forecast nothing is known. */
+  | { readonly type: "forecast"; readonly sessionId: SessionId; readonly forecast: CacheForecast | null }
   | { readonly type: "references"; readonly chips: readonly ReferenceChip[] }
   /** What is pending in all sessions; the page shows those of its own. */
   | { readonly type: "pending"; readonly files: readonly PendingSummary[] }
@@ -112,6 +115,8 @@ export type FromPanel =
   | { readonly type: "try_again"; readonly prompt: readonly PromptPart[] }
   /** Ask a prompt in a new session, of the model and not of the cache. */
   | { readonly type: "ask_again"; readonly prompt: readonly PromptPart[] }
+  /** The cursor is in the prompt box, or the first key was pressed there. */
+  | { readonly type: "warm_up"; readonly intent: "focus" | "typing" }
   | { readonly type: "stop" }
   | { readonly type: "new_session" }
   | { readonly type: "open_session"; readonly sessionId: SessionId }

@@ -166,13 +166,15 @@ export interface Usage {
 
 /**
  * Why a request reads less from the vendor's prompt cache than the requests before it left there. Planned are: another
- * model answers; the conversation went back; it was compacted; what was written has expired. Not planned are: the request
+ * model answers; the conversation went back; it was compacted; its first picture came, or its last one went (Anthropic's
+ * cache tells the two apart); what was written has expired. Not planned are: the request
  * differs from the one before it in what was already sent; the vendor did not read what it should have.
  */
 export type CacheBreakCause =
   | "model_changed"
   | "conversation_restored"
   | "compacted"
+  | "pictures_changed"
   | "expired"
   | "request_changed"
   | "not_read";
@@ -207,6 +209,9 @@ export interface SentRequest {
   readonly same: number;
   /** Digests of the blocks after those: tools, system, then messages. */
   readonly blocks: readonly string[];
+  /** Tokens of it that the cache then had, and for how many milliseconds after the request unless they are read. */
+  readonly cachedTokens: number;
+  readonly lifeMs: number;
 }
 
 /** What the next request of a conversation finds in the vendor's prompt cache, and what it costs to send it anew. */
@@ -497,14 +502,15 @@ export type SessionEventBody =
       readonly cache?: CacheOutcome;
     }
   | {
-      /** The conversation so far was put into the vendor's prompt cache before a prompt was sent. No turn runs then. */
+      /** The conversation so far was put into the vendor's prompt cache while the user wrote a prompt. Its turn may have begun by now. */
       readonly type: "cache_warmed";
-      readonly to: string;
+      readonly sent: SentRequest;
       readonly usage: Usage;
       /** US dollars; absent where the catalogue has no price. */
       readonly cost?: number;
       /** When the request was sent: from then on the entry lives. */
       readonly startedAt: number;
+      readonly responseId?: string;
     }
   | {
       /**

@@ -55,6 +55,7 @@ const breakWords: { readonly [cause in CacheBreakCause]: string } = {
   model_changed: "another model answered",
   conversation_restored: "the conversation went back",
   compacted: "the conversation was compacted",
+  pictures_changed: "it holds pictures for the first time",
   expired: "the pause was longer than the vendor keeps a prompt",
   request_changed: "the request was not the one from before",
   not_read: "the vendor did not read what it had kept",

@@ -11,6 +11,7 @@ import { promptTokensOf, type TokenCounts } from "../model/tokens.ts";
 import type { ContextSection, ContextSize, ModelSpec, PromptPart, ToolSpec, Usage } from "../protocol/types.ts";
 import { splitSystemPrompt } from "./prompt.ts";
 import { messagesOf, type SessionState } from "./reduce.ts";
+import { previousResponse } from "./requestLedger.ts";
 
 /** The request for the next step. `tools` must be in a stable order. */
 export function buildRequest(
@@ -19,13 +20,16 @@ export function buildRequest(
   tools: readonly ToolSpec[],
   account: RequestAccount,
 ): ModelRequest {
+  const messages = readableBy(model, state);
   return {
     model,
     system: state.system ?? "",
     tools,
-    messages: readableBy(model, state),
+    messages,
     maxOutputTokens: outputReserve(model),
     cacheKey: `hermes-${state.sessionId ?? "none"}`,
+    previousResponseId: previousResponse(state.ledger, { model, messages }),
+    ...(state.ledger.pauses ? { pauses: true } : {}),
     account,
   };
 }

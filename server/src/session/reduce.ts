@@ -19,6 +19,7 @@ import type {
   ToolResult,
   TurnId,
 } from "../protocol/types.ts";
+import { emptyLedger, foldLedger, type RequestLedger } from "./requestLedger.ts";
 import { backTo, compacted, endOf, type Mark, type Thread, withoutCompaction } from "./thread.ts";
 
 type EventOf<Type extends SessionEvent["type"]> = Extract<SessionEvent, { readonly type: Type }>;
@@ -80,6 +81,8 @@ export interface SessionState extends Thread {
   readonly open: OpenStep | undefined;
   readonly turns: readonly TurnRecord[];
   readonly restores: readonly RestoreRecord[];
+  /** What was sent, for the prompt cache. */
+  readonly ledger: RequestLedger;
   /** Windows in tokens of models whose servers were seen to cut prompts, by the model's id. */
   readonly windows: ReadonlyMap<string, number>;
 }
@@ -97,12 +100,13 @@ export const initialState: SessionState = {
   open: undefined,
   turns: [],
   restores: [],
+  ledger: emptyLedger,
   windows: new Map(),
 };
 
 /** The state after one more event. Events of a kind it does not know (from a newer version) only move the position. */
 function reduce(state: SessionState, event: SessionEvent, lists: Lists): SessionState {
-  const next = { ...state, seq: event.seq };
+  const next = { ...state, seq: event.seq, ledger: foldLedger(state.ledger, event) };
   switch (event.type) {
     case "session_created":
       return { ...next, sessionId: event.sessionId, cwd: event.cwd };

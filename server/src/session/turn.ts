@@ -10,12 +10,13 @@ import type { Clock } from "../base/async.ts";
 import { isAbort, messageOf, ProviderError } from "../base/errors.ts";
 import { log, PhaseRecorder } from "../base/trace.ts";
 import { BudgetError } from "../model/budget.ts";
-import type { ModelEvent, ModelStop } from "../model/provider.ts";
+import type { ModelEvent, ModelRequest, ModelStop } from "../model/provider.ts";
 import type { TokenCounts } from "../model/tokens.ts";
 import type { Failure, StopReason, ToolCallPart, ToolSpec, TurnId, Usage } from "../protocol/types.ts";
 import { type FittedRequest, fitRequest, sizeAsCounted } from "./context.ts";
 import { cutPromptEvents } from "./cutPrompt.ts";
 import { type FallbackDeps, Fallbacks, type TurnModel } from "./fallback.ts";
+import { judgeRequest, promptTokens, type RequestLedger, warningOf } from "./requestLedger.ts";
 import type { Session } from "./session.ts";
 
 /** Runs the calls of one step. */
@@ -117,6 +118,10 @@ interface Answer {
   stop: ModelStop | undefined;
   detail: string | undefined;
   usage: Usage;
+  responseId: string | undefined;
+  cacheMiss: string | undefined;
+  /** What was sent, when, and what was known of the requests before it. */
+  asked: { readonly request: ModelRequest; readonly ledger: RequestLedger; readonly at: number } | undefined;
   error: unknown;
   /** Text of the block that was being streamed. */
   tail: string;
@@ -144,6 +149,9 @@ async function runStep(
     stop: undefined,
     detail: undefined,
     usage: noUsage,
+    responseId: undefined,
+    cacheMiss: undefined,
+    asked: undefined,
     error: undefined,
     tail: "",
     firstEventMs: 0,
@@ -152,10 +160,12 @@ async function runStep(
   let storeFailed = false;
   try {
     const account = { sessionId: deps.session.id, turnId, purpose: "turn" } as const;
+    const { ledger } = deps.session.state;
     answer.fitted = fitRequest(deps.session.state, model.spec, deps.tools, account, deps.tokens);
     // The one place where it is known before it is sent that a conversation has grown too long.
     if (answer.fitted.tooLong) throw answer.fitted.tooLong;
     const { request } = answer.fitted;
+    answer.asked = { request, ledger, at: startedAt };
     await phases.run(async () => {
       for await (const event of model.provider.stream(request, signal)) {
         if (event.type !== "retry" && answer.events++ === 0) {
@@ -219,6 +229,8 @@ async function receive(open: OpenAnswer, event: ModelEvent): Promise<void> {
     case "done":
       answer.stop = event.stop;
       answer.usage = event.usage;
+      answer.responseId = event.responseId;
+      answer.cacheMiss = event.cacheMiss;
       answer.detail = event.detail;
   }
 }
@@ -260,7 +272,20 @@ function stepFinished(model: TurnModel, turnId: TurnId, step: number, answer: An
     firstEventMs: answer.firstEventMs,
     totalMs: answer.totalMs,
     ...(isAbovePriceStep ? { priceStepTokens } : {}),
+    ...(answer.responseId === undefined ? {} : { responseId: answer.responseId }),
+    ...cacheOf(answer),
   } as const;
+}
+
+/** What the prompt cache did. Nothing is known where nobody counted: a recording, a kept answer, a failed request. */
+function cacheOf({ asked, usage, cacheMiss, firstEventMs }: Answer) {
+  if (!asked || promptTokens(usage) === 0) return {};
+  const at = asked.at + firstEventMs;
+  const judged = judgeRequest(asked.ledger, { request: asked.request, at, usage, cacheMiss });
+  const warning = warningOf(judged.cache);
+  if (warning !== undefined) log("warn", warning);
+  else if (cacheMiss !== undefined) log("info", `The vendor says of the prompt cache: ${cacheMiss}.`);
+  return judged;
 }
 
 function endOf(answer: Answer): TurnEnd | undefined {

@@ -224,7 +224,9 @@ export class ModelDouble implements AsyncDisposable {
     const compacts = asksToCompact(api, record.json);
     const conversation = this.#conversations.find(record.view, record.headers, compacts);
     record.conversation = conversation?.key ?? "";
-    const found = checkRequest(record, conversation, this.#memory, this.#options);
+    // A warm-up adds nothing to its conversation, and one that does not fit it is seen by what is read later.
+    const checked = isWarmUp(record.json) ? undefined : conversation;
+    const found = checkRequest(record, checked, this.#memory, this.#options);
     for (const { rule, message } of found) this.#violate(record, rule, message);
     const refused = refuseRequest(record, this.#memory, this.#options);
     if (refused) return this.#refuse(record, response, refused);

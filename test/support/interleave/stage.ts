@@ -159,6 +159,7 @@ class Stage {
       models: {
         list: async () => ({ models: [], selected: "" }) as never,
         resolve: async () => ({ spec: model, provider: this.#agent, costOf: () => undefined }),
+        known: async () => [],
         select: async () => undefined,
         setCredential: () => undefined,
       },

@@ -133,6 +133,7 @@ describe("what is expensive", () => {
     ["expired", /because the pause was longer than the vendor keeps a prompt/],
     ["request_changed", /because the request was not the one from before/],
     ["not_read", /because the vendor did not read/],
+    ["pictures_changed", /because it holds pictures for the first time/],
     ["compacted", /because the conversation was compacted/],
     ["conversation_restored", /because the conversation went back/],
   ])("a break of the prompt cache says why: %s", (cause, expected) => {
