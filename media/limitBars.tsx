@@ -6,7 +6,7 @@
  */
 import { useId, useState } from "preact/hooks";
 import type { BudgetUnit, LimitStanding } from "../server/src/protocol/types.ts";
-import { count, dollars } from "./format.ts";
+import { count, dollars } from "../server/src/report/numbers.ts";
 import type { Page } from "./page.ts";
 import { Button } from "./parts.tsx";
 

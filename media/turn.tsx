@@ -5,17 +5,20 @@
  * that a block which completes stays the same element.
  */
 
-import { useState } from "preact/hooks";
+import { useEffect, useState } from "preact/hooks";
 import type { PanelAction } from "../server/src/protocol/panel.ts";
 import type { FileChange, ModelChoice, SessionId, UndoneFile } from "../server/src/protocol/types.ts";
+import { count, dollars, duration, percent } from "../server/src/report/numbers.ts";
 import { BudgetCard } from "./budgetCard.tsx";
-import { ago, count, dollars, duration, relativePath, splitPath } from "./format.ts";
+import { CompactionDivider } from "./compactionDivider.tsx";
+import { ago, relativePath, splitPath } from "./format.ts";
 import type { Page } from "./page.ts";
 import { Button, Counts, Icon, IconButton, Markdown, memo, useNow } from "./parts.tsx";
 import { Conflicts } from "./restoreDivider.tsx";
 import { RestoreMenu } from "./restoreMenu.tsx";
 import { DraftCard, ToolCard } from "./toolCard.tsx";
 import { type Block, changedFiles, type OpenBlock, type Retry, type ReusedAnswer, type TurnView } from "./turnState.ts";
+import { WaterfallView } from "./waterfallView.tsx";
 
 interface TurnProps {
   readonly turn: TurnView;
@@ -27,6 +30,8 @@ interface TurnProps {
   readonly isGone: boolean;
   /** The session, while something that this turn changed is pending. */
   readonly pendingIn: SessionId | undefined;
+  /** Counts how often the user has asked why this turn was slow or expensive. */
+  readonly asked: number;
   readonly models: readonly ModelChoice[];
   readonly root: string | undefined;
   readonly page: Page;
@@ -44,13 +49,20 @@ export const Turn = memo(function Turn(props: TurnProps) {
       {turn.recorded ? <RecordedLabel page={page} /> : null}
       {turn.reused ? <ReusedLabel reused={turn.reused} turn={turn} page={page} /> : null}
       {[...turn.blocks.slice(skip), ...turn.open].map((block) => (
-        <BlockOf key={block.key} block={block} turn={turn} page={page} root={props.root} />
+        <BlockOf
+          key={block.key}
+          block={block}
+          turn={turn}
+          canUndo={props.canUndo && props.isLast && !props.isGone}
+          page={page}
+          root={props.root}
+        />
       ))}
       {turn.limit ? <BudgetCard question={turn.limit} page={page} /> : null}
       <Progress turn={turn} />
       <Ending {...props} />
       <Changes {...props} />
-      {turn.end ? <Footer turn={turn} models={props.models} /> : null}
+      {turn.end ? <Footer turn={turn} models={props.models} asked={props.asked} /> : null}
     </article>
   );
 });
@@ -113,11 +125,13 @@ function ReusedLabel(props: { readonly reused: ReusedAnswer; readonly turn: Turn
 interface BlockProps {
   readonly block: Block | OpenBlock;
   readonly turn: TurnView;
+  /** Whether what was done to the conversation last can be taken back. */
+  readonly canUndo: boolean;
   readonly page: Page;
   readonly root: string | undefined;
 }
 
-function BlockOf({ block, turn, page, root }: BlockProps) {
+function BlockOf({ block, turn, canUndo, page, root }: BlockProps) {
   const isOpen = turn.open.some(({ key }) => key === block.key);
   switch (block.kind) {
     case "text":
@@ -130,6 +144,8 @@ function BlockOf({ block, turn, page, root }: BlockProps) {
       const call = turn.calls.get(block.callId);
       return call ? <ToolCard call={call} live={turn.outputs[block.callId]} root={root} page={page} /> : null;
     }
+    case "compaction":
+      return <CompactionDivider block={block} isUndoable={canUndo && block === turn.blocks.at(-1)} page={page} />;
     case "notice":
       return (
         <p class="remark">
@@ -390,10 +406,15 @@ function UndoSummary({ files }: { readonly files: readonly UndoneFile[] }) {
   );
 }
 
-function Footer({ turn, models }: { readonly turn: TurnView; readonly models: readonly ModelChoice[] }) {
+function Footer(props: { readonly turn: TurnView; readonly models: readonly ModelChoice[]; readonly asked: number }) {
+  const { turn, models, asked } = props;
   const { usage, cost, end, model, routed } = turn;
+  const [isOpen, setOpen] = useState(false);
+  useEffect(() => {
+    if (asked > 0) setOpen(true);
+  }, [asked]);
   const prompt = usage.inputTokens + usage.cacheReadTokens + usage.cacheWriteTokens;
-  const cached = prompt > 0 ? Math.round((100 * usage.cacheReadTokens) / prompt) : 0;
+  const cached = prompt > 0 ? usage.cacheReadTokens / prompt : 0;
   const tokens = prompt + usage.outputTokens;
   const parts = [
     routed
@@ -401,12 +422,26 @@ function Footer({ turn, models }: { readonly turn: TurnView; readonly models: re
       : (models.find(({ id }) => id === model)?.label ?? model),
     ...(tokens > 0 ? [`${count(tokens)} tokens`] : []),
     ...(cost === undefined ? [] : [dollars(cost)]),
+    ...(prompt > 0 ? [`${percent(cached)} cached`] : []),
     ...(end ? [duration(end.at - turn.startedAt)] : []),
   ];
-  const detail = `Prompt ${count(prompt)} tokens, ${cached} % of them from the cache; answer ${count(usage.outputTokens)}, of which thinking ${count(usage.thinkingTokens)}`;
+  const detail = `Prompt ${count(prompt)} tokens, ${percent(cached)} of them from the cache; answer ${count(usage.outputTokens)}, of which thinking ${count(usage.thinkingTokens)}`;
   return (
-    <footer class="footer" title={tokens > 0 ? detail : ""}>
-      {parts.join(" · ")}
-    </footer>
+    <>
+      <footer class="footer">
+        <span title={tokens > 0 ? detail : ""}>
+          {parts.map((part, index) => (
+            <span key={part} class="whole">
+              {index < parts.length - 1 ? `${part} · ` : part}
+            </span>
+          ))}
+        </span>
+        <button type="button" class="fold" aria-expanded={isOpen} onClick={() => setOpen(!isOpen)}>
+          <Icon name={isOpen ? "chevron-down" : "chevron-right"} />
+          Where the time went
+        </button>
+      </footer>
+      {isOpen ? <WaterfallView turn={turn} asked={asked} /> : null}
+    </>
   );
 }

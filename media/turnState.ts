@@ -8,6 +8,7 @@ import type {
   AssistantBlock,
   BudgetQuestion,
   CallId,
+  Compacted,
   Failure,
   FileChange,
   Json,
@@ -26,11 +27,13 @@ import type {
   UndoneFile,
   Usage,
 } from "../server/src/protocol/types.ts";
+import { beginTimes, foldTimes, type TurnTimes } from "../server/src/report/turnTimes.ts";
 
 /** A block that is complete, or a remark between blocks. */
 export type Block =
   | { readonly kind: "text" | "thinking"; readonly key: string; readonly text: string }
   | { readonly kind: "call"; readonly key: string; readonly callId: CallId }
+  | { readonly kind: "compaction"; readonly key: string; readonly event: Compacted; readonly isUndone: boolean }
   | { readonly kind: "notice"; readonly key: string; readonly level: "info" | "warning"; readonly message: string };
 
 /** A block that is being streamed. */
@@ -84,6 +87,9 @@ export interface TurnView {
   readonly usage: Usage;
   /** US dollars; absent where no step had a price. */
   readonly cost?: number;
+  readonly times: TurnTimes;
+  /** How long the page took to draw it. Absent where the page was made later. */
+  readonly paint?: PaintTimes;
   readonly retry?: Retry;
   /** How its model was chosen, while it is that one. */
   readonly routed?: { readonly label: string; readonly reason: string; readonly strategy: RouteStrategy };
@@ -92,6 +98,14 @@ export interface TurnView {
   readonly end?: TurnEndView;
   /** How its files went back, and by what. */
   readonly undone?: { readonly restoreId: RestoreId; readonly files: readonly UndoneFile[] };
+}
+
+/** Milliseconds from the arrival of an update to the frame that showed it. */
+export interface PaintTimes {
+  /** Of the update that ended the turn. */
+  readonly endMs: number;
+  /** Of the slowest update of the turn. */
+  readonly longestMs: number;
 }
 
 /** How a turn ended. */
@@ -124,11 +138,16 @@ export function emptyTurn(event: Extract<SessionEvent, { type: "turn_started" }>
     outputs: {},
     changes: [],
     usage: noUsage,
+    times: beginTimes(event),
   };
 }
 
 /** The turn after one more stored event. */
 export function foldTurn(turn: TurnView, event: SessionEvent): TurnView {
+  return foldEvent(turn.end ? turn : { ...turn, times: foldTimes(turn.times, event) }, event);
+}
+
+function foldEvent(turn: TurnView, event: SessionEvent): TurnView {
   switch (event.type) {
     case "answer_reused": {
       const { match, question, answeredAt } = event;
@@ -191,7 +210,19 @@ export function foldTurn(turn: TurnView, event: SessionEvent): TurnView {
       return { ...turn, changes: turn.changes.filter((_, index) => index !== last) };
     }
     case "step_finished":
-      return withStepCosts(turn, event);
+      return withCosts(turn, event);
+    case "compacted": {
+      const block: Block = { kind: "compaction", key: `n${event.seq}`, event, isUndone: false };
+      return withCosts({ ...withoutRetry(turn), blocks: [...turn.blocks, block] }, event);
+    }
+    case "compaction_undone": {
+      const at = turn.blocks.findIndex(
+        (block) => block.kind === "compaction" && block.event.compactionId === event.compactionId,
+      );
+      const block = turn.blocks[at];
+      if (block?.kind !== "compaction") return turn;
+      return { ...turn, blocks: turn.blocks.with(at, { ...block, isUndone: true }) };
+    }
     case "turn_finished":
       return finished(withoutRetry(turn), event);
     case "notice":
@@ -353,9 +384,9 @@ function dropped(
   return { open: [], blocks: [...kept, { kind: "notice", key: `n${seq}`, level, message }] };
 }
 
-function withStepCosts(turn: TurnView, event: Extract<SessionEvent, { type: "step_finished" }>): TurnView {
+function withCosts(turn: TurnView, event: Pick<Compacted, "usage" | "cost">): TurnView {
   const { usage, cost } = event;
-  const sum = (name: keyof Usage) => turn.usage[name] + usage[name];
+  const sum = (name: Exclude<keyof Usage, "longCacheWriteTokens">) => turn.usage[name] + usage[name];
   return {
     ...turn,
     usage: {

@@ -244,6 +244,8 @@ export function activate(context: ExtensionContext): HermesApi {
         return conversation.tryAgain(message.prompt);
       case "ask_again":
         return conversation.askAgain(message.prompt);
+      case "warm_up":
+        return conversation.warmUp(message.intent);
       case "stop":
         return conversation.stop();
       case "new_session":
@@ -251,6 +253,8 @@ export function activate(context: ExtensionContext): HermesApi {
         return view.post({ type: "focus" });
       case "open_session":
         return conversation.open(message.sessionId);
+      case "show_earlier":
+        return conversation.showEarlier(message.turns);
       case "list_sessions":
         return conversation.list(message.query);
       case "show_cost":
@@ -271,6 +275,10 @@ export function activate(context: ExtensionContext): HermesApi {
         return conversation.undo(message.turnId);
       case "restore":
         return conversation.restore(message.turnId, message);
+      case "compact":
+        return conversation.compact(message.hint);
+      case "undo_compaction":
+        return conversation.undoCompaction(message.compactionId);
       case "undo_restore":
         return conversation.undoRestore(message.restoreId);
       case "show_conflict": {

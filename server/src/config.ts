@@ -158,6 +158,13 @@ export const settings = {
     description:
       "Which OpenAI wire format to speak: `responses`, or `chat` for servers that only know Chat Completions.",
   },
+  "promptCache.warmUp": {
+    type: "string",
+    default: "conversation",
+    enum: ["conversation", "connection", "off"],
+    description:
+      "What is done while you write a prompt, so that the answer begins sooner. `conversation`: opens the connection, and when the model's vendor has forgotten a long conversation, sends it again without asking for an answer; that is charged when you begin to write, and then not with the prompt. `connection`: only opens the connection. `off`: nothing.",
+  },
   "permissions.rules": {
     type: "strings",
     scope: "user",
@@ -172,6 +179,27 @@ export const settings = {
     maximum: 1000,
     description:
       "How many steps, each a request to the model with the tool calls it asks for, one turn may take before it asks whether to go on.",
+  },
+  "context.summaryStrategy": {
+    type: "string",
+    default: "auto",
+    enum: ["auto", "none", "always", "extractive"],
+    description:
+      "How a long conversation is shortened. `auto`: replaced by a summary when little of the model's window is left, before its price rises, or at the end of a turn that made it long. `always`: after every turn. `extractive`: as `auto`, but cut by rule, without asking a model. `none`: only when you ask for it; a conversation that outgrows the window then ends. What you said and which files were changed is kept word for word.",
+  },
+  "context.maxHistorySteps": {
+    type: "number",
+    default: 0,
+    minimum: 0,
+    maximum: 10_000,
+    description:
+      "How many steps (requests to the model with their tool calls) a conversation may have before it is shortened; 0 is any number. Each shortening costs a request and what the vendor had cached, so a small number is rarely cheaper.",
+  },
+  "context.pruneSimilarResults": {
+    type: "boolean",
+    default: true,
+    description:
+      "When a conversation is shortened by rule, leave out results of tools that a later one repeats, with a note in their place.",
   },
   "execution.parallel.enabled": {
     type: "boolean",

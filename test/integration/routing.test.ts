@@ -4,9 +4,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
 import { expect, test } from "vitest";
+import { systemClock } from "../../server/src/base/async.ts";
 import { readConfig } from "../../server/src/config.ts";
 import { createLocalModels } from "../../server/src/main/models.ts";
 import type { RouteFacts } from "../../server/src/model/router.ts";
+import { TokenCounts } from "../../server/src/model/tokens.ts";
 import type { SessionId } from "../../server/src/protocol/types.ts";
 import { startPlay } from "../support/play.ts";
 
@@ -101,6 +103,8 @@ test("whatever the strategy, a model that the user has named is taken: by the pr
           const environment = { HERMES_HOME: home, ANTHROPIC_API_KEY: "a", OPENAI_API_KEY: "o" };
           const models = createLocalModels({
             config: readConfig(environment, { "model.name": set, "model.strategy": how, "localModels.detect": false }),
+            clock: systemClock,
+            tokens: new TokenCounts(),
             budget: (next) => next,
             speeds: { add: () => undefined, all: async () => new Map() },
             moneyLeft: async () => undefined,

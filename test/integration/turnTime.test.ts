@@ -1,6 +1,7 @@
 /** The time of a turn in a whole host, by a clock of the test's: what counts to it, and what does not. */
 import { expect, test } from "vitest";
 import { AgentHost } from "../../server/src/host.ts";
+import { TokenCounts } from "../../server/src/model/tokens.ts";
 import type { BudgetQuestion, SessionEvent } from "../../server/src/protocol/types.ts";
 import { createMemoryStore } from "../../server/src/storage/memory.ts";
 import { createBuiltinTools } from "../../server/src/tools/builtin/builtinTools.ts";
@@ -37,9 +38,12 @@ test("requests and tools count to a turn's minutes; an approval and the wait at 
       list: async () => ({ models: [], selected: spec.id }),
       resolve: async () => ({ spec, provider, costOf: () => undefined }),
       ready: async () => [],
+      known: async () => [],
       select: async () => undefined,
       setCredential: () => undefined,
     },
+    tokens: new TokenCounts(),
+    compaction: () => ({ strategy: "none", maxSteps: 0, pruneSimilar: false }),
     permissions: { rules: () => [], add: async () => undefined },
     // The user takes an hour for each approval, and for each limit.
     ask: async () => {

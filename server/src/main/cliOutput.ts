@@ -127,6 +127,12 @@ function describe(update: SessionUpdate): string | undefined {
       return `${update.reason} Trying again.`;
     case "model_changed":
       return `Went on with ${safe(update.label)}${priceWords[update.price]}, because: ${safe(update.reason)}`;
+    case "compacted": {
+      const { means, tokensBefore, tokensAfter } = update;
+      return `Conversation compacted (${means}): about ${tokensBefore} → ${tokensAfter} tokens`;
+    }
+    case "compaction_undone":
+      return "[the last compaction was undone]";
     case "notice":
       return update.message;
     default:

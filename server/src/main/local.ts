@@ -8,15 +8,16 @@
 import { randomUUID } from "node:crypto";
 import { join } from "node:path";
 import { isDeepStrictEqual } from "node:util";
-import { systemClock } from "../base/async.ts";
+import { type Clock, systemClock } from "../base/async.ts";
 import { errorCode, messageOf } from "../base/errors.ts";
 import { log } from "../base/trace.ts";
 import { AnswerCache, type CachePolicy } from "../cache/answerCache.ts";
 import { type Config, commandEnvironment, type Environment } from "../config.ts";
-import { AgentHost, type HostDeps } from "../host.ts";
+import { AgentHost, type HostDeps, type WarmUpPolicy } from "../host.ts";
 import { withBudget } from "../model/budget.ts";
 import type { Embedder } from "../model/embedder.ts";
 import { createOpenAIEmbedder } from "../model/openaiEmbeddings.ts";
+import { TokenCounts } from "../model/tokens.ts";
 import type { ListModelsResult } from "../protocol/methods.ts";
 import type {
   ApprovalChoice,
@@ -27,6 +28,7 @@ import type {
   SessionId,
   SessionUpdate,
 } from "../protocol/types.ts";
+import type { CompactionPolicy } from "../session/compactPlan.ts";
 import { createCacheFiles } from "../storage/cacheFiles.ts";
 import { createFormerCellStore } from "../storage/formerCells.ts";
 import { createJournalStore } from "../storage/journal.ts";
@@ -64,6 +66,8 @@ export interface LocalHostOptions {
   readonly editor?: EditorPort;
   /** The editor's open notebooks, where it has any. */
   readonly notebooks?: NotebookPort;
+  /** What time it is for prompts and events; the machine's clock when absent. */
+  readonly clock?: Clock;
   readonly ripgrepPath?: string;
   /** Globs that hide files from the agent, besides ignore files. */
   readonly exclude?: readonly string[];
@@ -82,7 +86,7 @@ export interface LocalHost {
 
 /** Builds a host. Rejects when its folder in the user's home cannot be used. */
 export async function createLocalHost(options: LocalHostOptions): Promise<LocalHost> {
-  const { root, environment } = options;
+  const { root, environment, clock = systemClock } = options;
   let { config } = options;
   const onProblem = (problem: string) => {
     log("warn", problem);
@@ -99,14 +103,17 @@ export async function createLocalHost(options: LocalHostOptions): Promise<LocalH
   ];
   const spending = new Spending({
     folder: join(config.home, "spending"),
-    now: systemClock.now,
+    now: clock.now,
     dayOf: localDay,
     createId,
   });
   const limits = new LocalLimits(spending, () => readLimits(config));
   const speeds = new Speeds({ path: join(config.home, "speeds.json"), now: systemClock.now });
+  const tokens = new TokenCounts();
   const models = createLocalModels({
     config,
+    clock,
+    tokens,
     budget: withBudget({ ledger: spending, limits: () => readLimits(config) }),
     speeds,
     moneyLeft: (sessionId) => limits.moneyLeft(sessionId),
@@ -126,20 +133,21 @@ export async function createLocalHost(options: LocalHostOptions): Promise<LocalH
   const host = new AgentHost({
     store: createJournalStore({
       dir: config.home,
-      clock: systemClock,
+      clock,
       blobQuota: () => config.settings["checkpoints.diskSpace"] * 1024 * 1024,
     }),
     workspace: createNotebookWorkspace(options.notebooks ? createOpenNotebooks(files, options.notebooks) : files, {
       formerCells: createFormerCellStore(join(config.home, "notebooks")),
       search: disk,
     }),
-    createRegistry: () => createRegistry(createBuiltinTools({ clock: systemClock })),
+    createRegistry: () => createRegistry(createBuiltinTools({ clock })),
     models,
+    tokens,
     permissions: {
       rules,
       add: (rule) => ruleStore.add(rule),
     },
-    answers: createAnswers(() => config),
+    answers: createAnswers(() => config, clock),
     ask: options.ask,
     ...(options.askBudget
       ? { budget: { ask: options.askBudget, raise: (whose, raise) => limits.raise(whose, raise) } }
@@ -148,11 +156,13 @@ export async function createLocalHost(options: LocalHostOptions): Promise<LocalH
     onUpdate: options.onUpdate,
     ...(options.onReview ? { onReview: options.onReview } : {}),
     trusted: options.trusted,
+    compaction: () => compactionPolicy(config),
     maxSteps: () => config.settings["turn.maxSteps"],
+    warmUp: () => config.settings["promptCache.warmUp"] as WarmUpPolicy,
     concurrency: () =>
       config.settings["execution.parallel.enabled"] ? config.settings["execution.parallel.maxConcurrentTools"] : 1,
     diagnosticsWaitMs: () => config.settings["edits.diagnosticsWaitMs"],
-    clock: systemClock,
+    clock,
     createId,
     platform: process.platform,
     pid: process.pid,
@@ -194,6 +204,14 @@ export function localDay(at: number): string {
   return `${day.getFullYear()}-${two(day.getMonth() + 1)}-${two(day.getDate())}`;
 }
 
+function compactionPolicy({ settings }: Config): CompactionPolicy {
+  return {
+    strategy: settings["context.summaryStrategy"] as CompactionPolicy["strategy"],
+    maxSteps: settings["context.maxHistorySteps"],
+    pruneSimilar: settings["context.pruneSimilarResults"],
+  };
+}
+
 function isAlive(pid: number): boolean {
   try {
     process.kill(pid, 0);
@@ -209,7 +227,7 @@ const maxAnswerBytes = 32 * 1024 * 1024;
 const maxAnswerAgeMs = 30 * 24 * 60 * 60 * 1000;
 
 /** The cache of answers, as the settings are at each request. */
-function createAnswers(config: () => Config): Required<HostDeps>["answers"] {
+function createAnswers(config: () => Config, clock: Clock): Required<HostDeps>["answers"] {
   const policy = (): CachePolicy => {
     const { settings } = config();
     return {
@@ -222,10 +240,10 @@ function createAnswers(config: () => Config): Required<HostDeps>["answers"] {
   };
   const limits = () => ({ entries: policy().maxEntries, bytes: maxAnswerBytes, ageMs: maxAnswerAgeMs });
   const cache = new AnswerCache({
-    files: createCacheFiles(join(config().home, "answers"), limits, systemClock.now),
+    files: createCacheFiles(join(config().home, "answers"), limits, clock.now),
     policy,
     embedder: () => embedderOf(config()),
-    now: systemClock.now,
+    now: clock.now,
   });
   return { cache, servers: () => [{ ...config().baseUrls }, config().settings["openai.api"]] };
 }

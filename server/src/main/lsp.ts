@@ -187,8 +187,11 @@ connection.onRequest(methods.newSession, (params, token) => serve(token, ({ host
 connection.onRequest(methods.loadSession, (params, token) =>
   serve(token, async ({ host }) => {
     coalescer.flush();
-    const loaded = await host.loadSession(params.sessionId);
-    host.refreshReview(params.sessionId).catch((error: unknown) => connection.console.warn(messageOf(error)));
+    const loaded = await host.loadSession(params.sessionId, params.turns);
+    // After the answer has gone out: this reads the whole session into memory if it is not there yet.
+    setImmediate(() =>
+      host.refreshReview(params.sessionId).catch((error: unknown) => connection.console.warn(messageOf(error))),
+    );
     return loaded;
   }),
 );
@@ -200,9 +203,16 @@ connection.onNotification(methods.cancelSession, async ({ sessionId }) => {
   const running = await local?.catch(() => undefined);
   await running?.host.cancel(sessionId);
 });
+connection.onRequest(methods.warmUpSession, (params, token) => serve(token, ({ host }) => host.warmUp(params)));
 connection.onRequest(methods.undoTurn, (params, token) => serve(token, ({ host }) => host.undo(params)));
 connection.onRequest(methods.restoreSession, (params, token) => serve(token, ({ host }) => host.restore(params)));
 connection.onRequest(methods.undoRestore, (params, token) => serve(token, ({ host }) => host.undoRestore(params)));
+connection.onRequest(methods.compactSession, (params, token) =>
+  serve(token, ({ host }, signal) => host.compact(params, signal)),
+);
+connection.onRequest(methods.undoCompaction, (params, token) =>
+  serve(token, ({ host }) => host.undoCompaction(params)),
+);
 connection.onRequest(methods.readConflict, (params, token) =>
   serve(token, ({ host }, signal) => host.readConflict(params, signal)),
 );

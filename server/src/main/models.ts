@@ -6,24 +6,26 @@
  */
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { systemClock } from "../base/async.ts";
+import type { Clock } from "../base/async.ts";
 import { errorCode, messageOf, RequestError } from "../base/errors.ts";
 import { log } from "../base/trace.ts";
 import { type Config, keyVariables } from "../config.ts";
 import type { Models, ReadyModel } from "../host.ts";
-import { createAnthropicProvider } from "../model/anthropic.ts";
+import { anthropicUrl, createAnthropicProvider } from "../model/anthropic.ts";
 import { Breaker, withBreaker } from "../model/breaker.ts";
 import { findModel, mergeModels } from "../model/catalog.ts";
-import type { ConnectionOptions } from "../model/connection.ts";
+import { type ConnectionOptions, openConnection } from "../model/connection.ts";
 import { detectLocalModels } from "../model/detect.ts";
 import { Limiter, withLimiter } from "../model/limiter.ts";
 import { withMeasuring } from "../model/measured.ts";
 import { createOpenAIChatProvider } from "../model/openaiChat.ts";
+import { openaiUrl } from "../model/openaiClient.ts";
 import { createOpenAIResponsesProvider } from "../model/openaiResponses.ts";
 import { costOf, toUsd } from "../model/price.ts";
 import { compose, type Provider, type ProviderDecorator } from "../model/provider.ts";
 import { withRetry } from "../model/retry.ts";
 import type { RouteFacts } from "../model/router.ts";
+import type { TokenCounts } from "../model/tokens.ts";
 import type { ListModelsResult } from "../protocol/methods.ts";
 import type {
   CredentialName,
@@ -53,6 +55,7 @@ export const recordedModel: ModelSpec = {
 /** What the models of this machine depend on. */
 export interface LocalModelsOptions {
   readonly config: Config;
+  readonly clock: Clock;
   readonly onDidChange?: (list: ListModelsResult) => void;
   /** Writes down what requests spend, and holds them to the limits. */
   readonly budget: ProviderDecorator;
@@ -60,6 +63,8 @@ export interface LocalModelsOptions {
   readonly speeds: Pick<Speeds, "add" | "all">;
   /** Nano-dollars that a session's next request may cost; `undefined` for no limit. */
   readonly moneyLeft: (sessionId: SessionId) => Promise<number | undefined>;
+  /** What is known of how models count. */
+  readonly tokens: TokenCounts;
   /** Told of fallbacks that cannot be used, when one would be. */
   readonly onProblem?: (problem: string) => void;
 }
@@ -82,6 +87,8 @@ class MachineModels implements LocalModels {
   readonly #budget: ProviderDecorator;
   readonly #speeds: LocalModelsOptions["speeds"];
   readonly #moneyLeft: LocalModelsOptions["moneyLeft"];
+  readonly #clock: Clock;
+  readonly #tokens: TokenCounts;
   #config: Config;
   #credentials: Config["credentials"];
   #selected: string | undefined;
@@ -92,12 +99,16 @@ class MachineModels implements LocalModels {
   /** By base URL and key. They outlive changed settings: what a vendor wants does not change with those. */
   readonly #limiters = new Map<string, Limiter>();
   readonly #breakers = new Map<string, Breaker>();
+  /** When a connection was last opened ahead of a request, by base URL. */
+  readonly #connectedAt = new Map<string, number>();
   readonly #onProblem: (problem: string) => void;
 
-  constructor({ config, onDidChange, budget, speeds, moneyLeft, onProblem }: LocalModelsOptions) {
+  constructor({ config, clock, onDidChange, budget, speeds, moneyLeft, tokens, onProblem }: LocalModelsOptions) {
     this.#budget = budget;
     this.#speeds = speeds;
     this.#moneyLeft = moneyLeft;
+    this.#clock = clock;
+    this.#tokens = tokens;
     this.#onProblem = onProblem ?? ((problem) => log("warn", problem));
     this.#config = config;
     this.#credentials = config.credentials;
@@ -144,9 +155,13 @@ class MachineModels implements LocalModels {
     }
   }
 
-  async resolve(id: string | undefined, facts: () => RouteFacts): Promise<ReadyModel> {
+  async known(): Promise<readonly ModelSpec[]> {
+    return this.#knownModels();
+  }
+
+  async resolve(id: string | undefined, facts?: () => RouteFacts): Promise<ReadyModel> {
     const strategy = this.#strategy(id);
-    const chosen = strategy && (await chooseModel(this.#routing(), strategy, facts()));
+    const chosen = strategy && facts && (await chooseModel(this.#routing(), strategy, facts()));
     if (chosen) return { ...this.#withFallbacks(chosen.spec), routed: { ...chosen.route, strategy } };
     const { spec, missing } = await this.#pick(id);
     if (missing) {
@@ -177,7 +192,7 @@ class MachineModels implements LocalModels {
       isUp: (spec) => this.#isUp(spec),
       speeds: () => this.#speeds.all(),
       moneyLeft: this.#moneyLeft,
-      now: systemClock.now,
+      now: this.#clock.now,
       onProblem: this.#onProblem,
     };
   }
@@ -193,8 +208,19 @@ class MachineModels implements LocalModels {
 
   #withFallbacks(spec: ModelSpec): ReadyModel {
     const chain = this.#config.settings["model.fallbacks"].filter((name) => name !== spec.id);
-    if (chain.length === 0 || spec.api === "recorded") return this.#turnModel(spec, true);
-    return { ...this.#turnModel(spec, false), fallbacks: () => this.#fallbacks(spec, chain) };
+    const connect = (signal: AbortSignal) => this.#connect(spec, signal);
+    if (chain.length === 0 || spec.api === "recorded") return { ...this.#turnModel(spec, true), connect };
+    return { ...this.#turnModel(spec, false), fallbacks: () => this.#fallbacks(spec, chain), connect };
+  }
+
+  async #connect({ api, baseUrl }: ModelSpec, signal: AbortSignal): Promise<void> {
+    const credential = credentialOf[api];
+    if (credential === undefined) return;
+    const url = baseUrl ?? this.#config.baseUrls[credential] ?? vendorUrls[credential];
+    const now = this.#clock.now();
+    if (now - (this.#connectedAt.get(url) ?? 0) < idleConnectionMs) return;
+    this.#connectedAt.set(url, now);
+    await openConnection(url, signal);
   }
 
   async #fallbacks(first: ModelSpec, chain: readonly string[]): Promise<readonly TurnModel[]> {
@@ -225,7 +251,7 @@ class MachineModels implements LocalModels {
   #turnModel(spec: ModelSpec, isLast: boolean): TurnModel {
     const { "model.retrySeconds": seconds } = this.#config.settings;
     const retry = withRetry({
-      clock: systemClock,
+      clock: this.#clock,
       random: Math.random,
       maxAttempts: 4,
       maxTotalMs: seconds * 1000,
@@ -275,7 +301,14 @@ class MachineModels implements LocalModels {
   #toChoice(spec: ModelSpec): ModelChoice {
     const credential = credentialOf[spec.api];
     const state = spec.api === "recorded" ? "recording" : this.#missing(spec) ? "needs_key" : "ready";
-    return { id: spec.id, label: spec.label, state, ...(credential && !spec.local ? { credential } : {}) };
+    const bytesPerToken = this.#tokens.bytesPerToken(spec);
+    return {
+      id: spec.id,
+      label: spec.label,
+      state,
+      bytesPerToken,
+      ...(credential && !spec.local ? { credential } : {}),
+    };
   }
 
   #withApi(spec: ModelSpec): ModelSpec {
@@ -325,20 +358,20 @@ class MachineModels implements LocalModels {
       withLimiter(limiter),
       // Innermost: each attempt is a request of its own, and what waits is not set aside.
       this.#budget,
-      withMeasuring(systemClock, (measurement) => this.#speeds.add(measurement)),
+      withMeasuring(this.#clock, (measurement) => this.#speeds.add(measurement)),
     );
   }
 
   #limiter(name: string): Limiter {
     const concurrency = this.#config.settings["model.concurrency"];
-    const limiter = this.#limiters.get(name) ?? new Limiter({ clock: systemClock, concurrency });
+    const limiter = this.#limiters.get(name) ?? new Limiter({ clock: this.#clock, concurrency });
     limiter.concurrency = concurrency;
     this.#limiters.set(name, limiter);
     return limiter;
   }
 
   #breaker(baseUrl: string): Breaker {
-    const breaker = this.#breakers.get(baseUrl) ?? new Breaker({ clock: systemClock });
+    const breaker = this.#breakers.get(baseUrl) ?? new Breaker({ clock: this.#clock });
     this.#breakers.set(baseUrl, breaker);
     return breaker;
   }
@@ -373,7 +406,7 @@ class MachineModels implements LocalModels {
       case "openai-chat":
         return createOpenAIChatProvider(openaiOptions);
       case "recorded":
-        return loadedLater(loadRecorded);
+        return loadedLater(() => loadRecorded(this.#clock));
     }
   }
 
@@ -391,6 +424,10 @@ function routedChoice(strategy: RouteStrategy): ModelChoice {
   const words = { adaptive: "adaptive", cost: "lowest cost", latency: "fastest" } as const;
   return { id: auto, label: `Auto (${words[strategy]})`, state: "ready" };
 }
+/** How long Node's `fetch` keeps a connection that nobody uses, in ms. */
+const idleConnectionMs = 4_000;
+
+const vendorUrls: { readonly [name in CredentialName]: string } = { anthropic: anthropicUrl, openai: openaiUrl };
 
 const vendorNames: { readonly [name in CredentialName]: string } = { anthropic: "Anthropic", openai: "OpenAI" };
 
@@ -439,13 +476,13 @@ async function readRecording(): Promise<string> {
 }
 
 /** Loaded on demand: a session with a key needs neither the recording nor its checks. */
-async function loadRecorded(): Promise<Provider> {
+async function loadRecorded(clock: Clock): Promise<Provider> {
   const [{ createRecordedProvider }, { parseRecording }, text] = await Promise.all([
     import("../model/recorded.ts"),
     import("../model/recording.ts"),
     readRecording(),
   ]);
-  return createRecordedProvider(parseRecording(text), { clock: systemClock, speed: 1 });
+  return createRecordedProvider(parseRecording(text), { clock, speed: 1 });
 }
 
 function loadedLater(load: () => Promise<Provider>): Provider {

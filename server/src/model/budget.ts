@@ -142,7 +142,7 @@ export function withBudget<H extends Held>({ ledger, limits }: BudgetDeps<H>): P
     }
     let output = request.maxOutputTokens;
     for (let tries = 1; ; tries++) {
-      const nano = model.price ? highestCost(model.price, promptTokens, output) : 0;
+      const nano = model.price ? highestCost(model.price, promptTokens, output, request.pauses) : 0;
       const amount = { tokens: promptTokens + output, nano };
       const held = await ledger.reserve({ ...account, model: model.id }, amount);
       const room = roomFor(request, promptTokens, held, raiseLimits(allowed, held.raises));
@@ -197,7 +197,7 @@ export function raiseLimits(limits: Limits, raises: readonly Raised[]): Limits {
 
 /** Tokens of answer that every limit leaves room for, and the limit that leaves the least. */
 function roomFor(
-  { model, maxOutputTokens }: ModelRequest,
+  { model, maxOutputTokens, pauses }: ModelRequest,
   promptTokens: number,
   { before }: Held,
   limits: Limits,
@@ -214,7 +214,7 @@ function roomFor(
     return [
       ...(limit.requests === undefined
         ? []
-        : [room("requests", limit.requests, 1, spent.requests < limit.requests ? Number.MAX_SAFE_INTEGER : 0)]),
+        : [room("requests", limit.requests, 1, spent.requests < limit.requests ? Number.MAX_SAFE_INTEGER : -1)]),
       ...(limit.tokens === undefined
         ? []
         : [room("tokens", limit.tokens, promptTokens + least, limit.tokens - spent.tokens - promptTokens)]),
@@ -224,8 +224,8 @@ function roomFor(
             room(
               "nano",
               limit.nano,
-              highestCost(price, promptTokens, least),
-              affordableOutput(price, promptTokens, limit.nano - spent.nano),
+              highestCost(price, promptTokens, least, pauses),
+              affordableOutput(price, promptTokens, limit.nano - spent.nano, pauses),
             ),
           ]),
     ];
@@ -247,7 +247,7 @@ function worstCase(request: ModelRequest, promptTokens: number, outputTokens: nu
     thinkingTokens: 0,
   };
   const { price, local } = request.model;
-  const nano = price ? highestCost(price, promptTokens, outputTokens) : local ? 0 : undefined;
+  const nano = price ? highestCost(price, promptTokens, outputTokens, request.pauses) : local ? 0 : undefined;
   return { usage, nano, estimated: true };
 }
 

@@ -25,7 +25,15 @@ export interface LiveSession {
   readonly registry: Registry;
   readonly memory: SessionMemory;
   turn: { readonly controller: AbortController; readonly done: Promise<unknown> } | undefined;
-  /** True while files or the conversation go back. */
+  /** A compaction between turns; a prompt does not wait for one in the background. */
+  compaction:
+    | {
+        readonly controller: AbortController;
+        readonly done: Promise<unknown>;
+        readonly place: "background" | "foreground";
+      }
+    | undefined;
+  /** True while files or the conversation go back, or the user compacts. */
   restoring: boolean;
 }
 
@@ -77,6 +85,11 @@ export class LiveSessions {
   /** The session if it is in memory. */
   async known(id: SessionId): Promise<LiveSession | undefined> {
     return this.#live.get(id);
+  }
+
+  /** The session if it is in memory and has been read. */
+  present(id: SessionId): LiveSession | undefined {
+    return this.#present.get(id);
   }
 
   /** Every session that is in memory, once all of them have been read. */
@@ -159,6 +172,7 @@ export class LiveSessions {
       registry: this.#deps.createRegistry(),
       memory: { lastSeen: new Map(), rules: [] },
       turn: undefined,
+      compaction: undefined,
       restoring: false,
     };
   }
@@ -178,7 +192,7 @@ export class LiveSessions {
       for (const [id, entry] of this.#live) {
         if (this.#live.size <= idleSessionLimit) return;
         const live = await entry.catch(() => undefined);
-        if (live?.turn || (live?.busy ?? 0) > 0) continue;
+        if (live?.turn || live?.compaction || (live?.busy ?? 0) > 0) continue;
         live?.review.close();
         this.forget(id);
       }

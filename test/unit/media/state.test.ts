@@ -15,6 +15,8 @@ import {
 import type { TurnView } from "../../../media/turnState.ts";
 import type { ToPanel } from "../../../server/src/protocol/panel.ts";
 import type {
+  CompactionId,
+  CompactionReason,
   RestoreId,
   RestoreTarget,
   SessionDelta,
@@ -66,6 +68,8 @@ function outline(turn: TurnView): readonly string[] {
   return [
     ...turn.blocks.map((block) => {
       if (block.kind === "call") return `${block.callId} ${turn.calls.get(block.callId)?.state}`;
+      if (block.kind === "compaction")
+        return block.isUndone ? "(compaction undone)" : `(compacted by ${block.event.means})`;
       return block.kind === "notice" ? `(${block.message})` : `${block.kind}: ${block.text}`;
     }),
     ...turn.open.map((block) =>
@@ -323,6 +327,41 @@ describe("a turn's record", () => {
   });
 });
 
+describe("a compaction", () => {
+  const compacting = (reason: CompactionReason, isRunning = true): SessionDelta => ({
+    type: "compaction_delta",
+    isRunning,
+    reason,
+  });
+  const finished: SessionEventBody = { type: "turn_finished", turnId, stopReason: "end_turn" };
+  const compactionId = say.compacted().compactionId;
+
+  test("is a line of its turn, and counts among its costs", () => {
+    const turn = current(streamed([...begun, say.stepEnded(1), say.compacted(), stepStarted(2)]));
+    expect(outline(turn)).toEqual(["(compacted by vendor)"]);
+    expect([turn.usage.cacheReadTokens, turn.cost]).toEqual([87_200, 0.0419]);
+  });
+
+  test("that was undone says so, also in an earlier turn", () => {
+    const undone: SessionEventBody = { type: "compaction_undone", compactionId };
+    const again = say.started("Again", false, "t2" as typeof turnId);
+    const turns = (...events: readonly SessionEventBody[]) =>
+      turnsOf(streamed([...begun, finished, say.compacted(), ...events]).session).map(outline);
+    expect(turns(undone)).toEqual([["(compaction undone)"]]);
+    expect(turns(again, undone)).toEqual([["(compaction undone)"], []]);
+  });
+
+  test.each([
+    { reason: "boundary", running: false },
+    { reason: "manual", running: true },
+  ] as const)("by $reason is shown while it runs, and keeps from sending: $running", ({ reason, running }) => {
+    const during = streamed([...begun, finished], compacting(reason));
+    expect([during.session.compacting, isRunning(during)]).toEqual([reason, running]);
+    const after = reduce(during, { type: "updates", sessionId, updates: [compacting(reason, false)] });
+    expect([after.session.compacting, isRunning(after)]).toEqual([undefined, false]);
+  });
+});
+
 describe("the page", () => {
   const running: ToPanel = { type: "session", sessionId, events: say.numbered(begun), live: [text("Hel")] };
 
@@ -376,4 +415,43 @@ test("what is pending is told for all sessions, and the page takes that of its o
   expect(pendingFiles(page)).toEqual([own]);
   expect(pendingFiles(reduce(page, { type: "pending", files: [] }))).toEqual([]);
   expect([page.follow, reduce(page, { type: "follow", on: true }).follow]).toEqual([false, true]);
+});
+
+describe("the context meter", () => {
+  const context = { window: 100_000, reserve: 20_000, parts: say.contextOf(40_000).parts };
+  const measured: SessionEventBody = { ...say.stepEnded(1), context } as SessionEventBody;
+  const later = (...bodies: readonly SessionEventBody[]) => {
+    const state = pageAfter({ type: "session", sessionId, events: say.numbered([...begun, measured]), live: [] });
+    return reduce(state, { type: "updates", sessionId, updates: say.numbered(bodies, 20) }).session.context;
+  };
+  const compacted: SessionEventBody = {
+    type: "compacted",
+    compactionId: "k1" as CompactionId,
+    reason: "manual",
+    means: "summary",
+    messages: 9,
+    summary: "All that was said.",
+    carried: "",
+    model: "test/model",
+    tokensBefore: 49_400,
+    tokensAfter: 12_000,
+    usage: { inputTokens: 0, cacheReadTokens: 0, cacheWriteTokens: 0, outputTokens: 0, thinkingTokens: 0 },
+    durationMs: 10,
+  };
+
+  test("keeps what the last request took, also where a step had none", () => {
+    expect(pageAfter().session.context).toBeUndefined();
+    expect(later(say.stepEnded(2))).toEqual(context);
+  });
+
+  test("after a compaction there is a summary in place of the conversation", () => {
+    expect(later(compacted)?.parts).toEqual({ ...context.parts, summary: 3_000, history: 0, attached: 0 });
+    expect(later(compacted, { type: "compaction_undone", compactionId: "k1" as CompactionId })).toBeUndefined();
+  });
+
+  test("is not known while the conversation is another, and not touched by a restore of files", () => {
+    const target: RestoreTarget = { type: "turn", turnId };
+    expect(later(restoring("r1", target, [turnId], [turnId]))).toBeUndefined();
+    expect(later(restoring("r1", target, [turnId], []))).toEqual(context);
+  });
 });

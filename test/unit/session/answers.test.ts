@@ -2,6 +2,7 @@
 import { expect, test } from "vitest";
 import { deferred } from "../../../server/src/base/async.ts";
 import { AnswerCache } from "../../../server/src/cache/answerCache.ts";
+import { TokenCounts } from "../../../server/src/model/tokens.ts";
 import type { ModelSpec, SessionId, TurnId } from "../../../server/src/protocol/types.ts";
 import { runAnswered } from "../../../server/src/session/answers.ts";
 import { createSession } from "../../../server/src/session/session.ts";
@@ -63,6 +64,7 @@ async function ask(cache: AnswerCache, steps: readonly ScriptedStep[], model = s
           void session.append({ type: "tool_result", callId, text: "done", isError: false, durationMs: 0 }),
         drain: () => session.idle(),
       }),
+      tokens: new TokenCounts(),
       clock: { now: () => 1, sleep: async () => undefined },
       maxSteps: 5,
     },

@@ -50,6 +50,28 @@ describe("messages", () => {
     }
   });
 
+  test("of an earlier state stay as they were when more is folded onto it, event by event or at once", () => {
+    const turn = (id: string) => [
+      started(id, `prompt of ${id}`),
+      { type: "step_started", turnId: id, step: 1 },
+      says(id, 1, 0, `answer of ${id}`),
+      { type: "turn_finished", turnId: id, stopReason: "end_turn" },
+    ];
+    const events = createEvents(...["t1", "t2", "t3"].flatMap(turn));
+    const half = reduceAll(initialState, events.slice(0, 6));
+    const before = structuredClone({ messages: messagesOf(half), turns: half.turns });
+    const whole = reduceAll(half, events.slice(6));
+    expect({ messages: messagesOf(half), turns: half.turns }).toEqual(before);
+    expect(whole).toEqual(reduceAll(initialState, events));
+    expect(whole).toEqual(events.reduce((state, event) => reduceAll(state, [event]), initialState));
+    expect(messagesOf(whole)).toHaveLength(6);
+    expect(whole.turns.map(({ before, finished }) => [before.messages, finished])).toEqual([
+      [0, true],
+      [2, true],
+      [4, true],
+    ]);
+  });
+
   test("drop the blocks of a step that was asked again", () => {
     const state = folded(
       started("t1", "hi"),

@@ -1,6 +1,7 @@
 /** Turns that wait at a limit: what is asked and stored, how each answer goes on, and what ends a wait from elsewhere. */
 import { describe, expect, test } from "vitest";
 import { BudgetError } from "../../../server/src/model/budget.ts";
+import { TokenCounts } from "../../../server/src/model/tokens.ts";
 import type {
   BudgetChoice,
   BudgetQuestion,
@@ -87,6 +88,7 @@ async function play(steps: readonly ScriptedStep[], options: Options = {}) {
       session,
       model: turnModel(dear),
       tools: [],
+      tokens: new TokenCounts(),
       clock: { now: () => 1, sleep: async () => undefined },
       maxSteps: options.maxSteps ?? 10,
       ...(options.time ? { time: options.time } : {}),
