@@ -121,11 +121,12 @@ export function reduce(state: SessionState, event: SessionEvent): SessionState {
         ],
       };
     case "step_started":
-      return { ...settle(next), open: { step: event.step, api: undefined, blocks: [], results: new Map() } };
+      return { ...settle(next), open: emptyStep(event.step) };
     case "step_restarted":
-      return { ...next, open: { step: event.step, api: undefined, blocks: [], results: new Map() } };
+      return { ...next, open: emptyStep(event.step) };
     case "model_changed":
-      return state.open && callsOf(state.open).length === 0 ? { ...next, open: undefined } : next;
+      // The step may be asked again of the other model.
+      return withOpen(next, (open) => (callsOf(open).length === 0 ? emptyStep(open.step) : open));
     case "assistant_block":
       return withOpen(next, (open) => ({ ...open, api: event.api, blocks: [...open.blocks, event.block] }));
     case "tool_result":
@@ -192,6 +193,10 @@ function messagesOfStep(open: OpenStep): readonly ModelMessage[] {
   const results = callsOf(open).flatMap((callId) => open.results.get(callId) ?? []);
   const answer: ModelMessage = { role: "assistant", api: open.api, blocks: open.blocks };
   return results.length > 0 ? [answer, { role: "tool", results }] : [answer];
+}
+
+function emptyStep(step: number): OpenStep {
+  return { step, api: undefined, blocks: [], results: new Map() };
 }
 
 function settle(state: SessionState): SessionState {
