@@ -117,11 +117,12 @@ function reduce(state: SessionState, event: SessionEvent, lists: Lists): Session
     case "turn_started":
       return startTurn(settle(next, lists), event, lists);
     case "step_started":
-      return { ...settle(next, lists), open: { step: event.step, api: undefined, blocks: [], results: new Map() } };
+      return { ...settle(next, lists), open: emptyStep(event.step) };
     case "step_restarted":
-      return { ...next, open: { step: event.step, api: undefined, blocks: [], results: new Map() } };
+      return { ...next, open: emptyStep(event.step) };
     case "model_changed":
-      return state.open && callsOf(state.open).length === 0 ? { ...next, open: undefined } : next;
+      // The step may be asked again of the other model.
+      return withOpen(next, (open) => (callsOf(open).length === 0 ? emptyStep(open.step) : open));
     case "assistant_block":
       return withOpen(next, (open) => ({ ...open, api: event.api, blocks: [...open.blocks, event.block] }));
     case "tool_result":
@@ -198,6 +199,10 @@ function messagesOfStep(open: OpenStep): readonly ModelMessage[] {
   const results = callsOf(open).flatMap((callId) => open.results.get(callId) ?? []);
   const answer: ModelMessage = { role: "assistant", api: open.api, blocks: open.blocks };
   return results.length > 0 ? [answer, { role: "tool", results }] : [answer];
+}
+
+function emptyStep(step: number): OpenStep {
+  return { step, api: undefined, blocks: [], results: new Map() };
 }
 
 function settle(state: SessionState, lists: Lists): SessionState {

@@ -90,12 +90,8 @@ export class TurnLimits {
     const outcome = await this.#ask(step, { reached, message, proposed }, signal, cheaper?.spec);
     if (outcome.type !== "cheaper") return outcome.type !== "stop";
     if (!cheaper) return false;
-    const turnId = this.#turnId;
     const change = this.#fallbacks.goOnWith(cheaper, message);
-    await this.#deps.session.append(
-      { type: "model_changed", turnId, step, ...change },
-      { type: "step_started", turnId, step },
-    );
+    await this.#deps.session.append({ type: "model_changed", turnId: this.#turnId, step, ...change });
     return true;
   }
 

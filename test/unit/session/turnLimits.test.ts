@@ -137,7 +137,7 @@ describe("a step that the budget refuses", () => {
   test("goes on with a cheaper model from the same step, which the events say and the cost follows", async () => {
     const other = modelSpec({ id: "test/small", contextTokens: 10, price: cheapPrice, quality: 5 });
     const unpriced = modelSpec({ id: "test/unpriced" });
-    const { end, events, questions, requests } = await play([step("a"), refusal, step("b"), answer], {
+    const { end, events, types, questions, requests } = await play([step("a"), refusal, step("b"), answer], {
       answers: [{ type: "cheaper" }],
       ready: [dear, other, unpriced, cheap],
     });
@@ -148,6 +148,7 @@ describe("a step that the budget refuses", () => {
     expect(events.filter(({ type }) => type === "model_changed")).toMatchObject([
       { step: 2, from: "test/dear", to: "test/cheap", price: "cheaper", reason: expect.stringContaining("$1.00") },
     ]);
+    expect(types.filter((type) => type === "step_started")).toHaveLength(3);
     // The answer after the change is in the conversation.
     expect(requests[3]?.messages.at(-2)).toMatchObject({ role: "assistant", blocks: [{ part: { callId: "b" } }] });
   });
