@@ -7,7 +7,7 @@
  */
 import { useState } from "preact/hooks";
 import type { CompactionMeans, CompactionReason } from "../server/src/protocol/types.ts";
-import { dollars, duration } from "./format.ts";
+import { dollars, duration } from "../server/src/report/numbers.ts";
 import type { Page } from "./page.ts";
 import { Icon, Markdown } from "./parts.tsx";
 import type { Block } from "./turnState.ts";

@@ -6,7 +6,7 @@
  */
 import { useEffect, useRef } from "preact/hooks";
 import type { SpendingRow } from "../server/src/protocol/types.ts";
-import { count, dollars } from "./format.ts";
+import { count, dollars, percent } from "../server/src/report/numbers.ts";
 import type { Page } from "./page.ts";
 import { Button } from "./parts.tsx";
 import type { PageAction, PanelState } from "./state.ts";
@@ -71,7 +71,7 @@ export function CostView({ cost, page, dispatch }: CostViewProps) {
 
 function Sum({ name, rows }: { readonly name: string; readonly rows: readonly SpendingRow[] }) {
   const { promptTokens, cacheReadTokens } = totalOf(rows);
-  const cached = promptTokens > 0 ? `${Math.round((100 * cacheReadTokens) / promptTokens)} % from cache` : "";
+  const cached = promptTokens > 0 ? `${percent(cacheReadTokens / promptTokens)} from cache` : "";
   return (
     <div class="cost-sum">
       <dt>{name}</dt>
@@ -146,9 +146,7 @@ function Table({ name, rows, keyOf, label = (key) => key }: TableProps) {
             <td title={money(group)}>{shortMoney(total)}</td>
             <td>{count(total.requests)}</td>
             <td>{count(total.promptTokens)}</td>
-            <td>
-              {total.promptTokens > 0 ? `${Math.round((100 * total.cacheReadTokens) / total.promptTokens)} %` : "–"}
-            </td>
+            <td>{total.promptTokens > 0 ? percent(total.cacheReadTokens / total.promptTokens) : "–"}</td>
             <td>{count(total.outputTokens)}</td>
           </tr>
         ))}

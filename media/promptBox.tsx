@@ -6,10 +6,11 @@
 import { useEffect, useRef } from "preact/hooks";
 import type { ReferenceChip } from "../server/src/protocol/panel.ts";
 import type { CacheForecast, ModelChoice } from "../server/src/protocol/types.ts";
-import { count, dollars } from "./format.ts";
+import { aboutTokens, count, dollars } from "../server/src/report/numbers.ts";
+import { ContextMeter, FullWarning } from "./contextMeter.tsx";
 import type { Page } from "./page.ts";
 import { Icon, IconButton, useNow } from "./parts.tsx";
-import { isRunning, type PanelState } from "./state.ts";
+import { isRunning, type PanelState, selectedModel } from "./state.ts";
 
 interface PromptBoxProps {
   readonly state: PanelState;
@@ -24,6 +25,7 @@ export function PromptBox({ state, page, draft, onDraft, onSend }: PromptBoxProp
   const box = useRef<HTMLTextAreaElement>(null);
   const running = isRunning(state);
   const noFolder = state.host.state === "no_folder";
+  const bytesPerToken = selectedModel(state)?.bytesPerToken;
   useEffect(() => {
     if (state.focus > 0) box.current?.focus();
   }, [state.focus]);
@@ -45,7 +47,8 @@ export function PromptBox({ state, page, draft, onDraft, onSend }: PromptBoxProp
         onSend();
       }}
     >
-      <Chips chips={state.chips} page={page} />
+      <FullWarning context={state.session.context} disabled={running} page={page} />
+      <Chips chips={state.chips} bytesPerToken={bytesPerToken} page={page} />
       <textarea
         ref={box}
         rows={1}
@@ -64,6 +67,8 @@ export function PromptBox({ state, page, draft, onDraft, onSend }: PromptBoxProp
       {running ? null : <ColdCache forecast={state.forecast} selected={state.selected} />}
       <div class="prompt-bar">
         <ModelPicker models={state.models} selected={state.selected} forecast={state.forecast} page={page} />
+        <PromptCost bytes={promptBytes(draft, state.chips)} bytesPerToken={bytesPerToken} />
+        <ContextMeter context={state.session.context} />
         {running ? (
           <IconButton icon="stop-circle" label="Stop" class="stop" onClick={() => page.post({ type: "stop" })} />
         ) : (
@@ -85,26 +90,59 @@ function placeholder(state: PanelState): string {
   return state.session.current ? "Ask for the next step" : "Describe a task";
 }
 
-function Chips({ chips, page }: { readonly chips: readonly ReferenceChip[]; readonly page: Page }) {
+/** Prompts of fewer bytes cost next to nothing beside what every request has: nothing is said of them. */
+const leastBytesShown = 400;
+
+const encoder = new TextEncoder();
+
+/** Bytes of what would be sent now. */
+function promptBytes(draft: string, chips: readonly ReferenceChip[]): number {
+  const included = chips.filter((chip) => chip.included);
+  return included.reduce((sum, { bytes }) => sum + bytes, encoder.encode(draft).length);
+}
+
+/** What the prompt adds to the request, text and references together. */
+function PromptCost({ bytes, bytesPerToken }: { readonly bytes: number; readonly bytesPerToken: number | undefined }) {
+  if (bytesPerToken === undefined || bytes < leastBytesShown) return null;
+  const tokens = aboutTokens(bytes, bytesPerToken);
+  return (
+    <span class="prompt-cost muted" title={`This prompt with its references takes ${tokens} of the context window`}>
+      {tokens}
+    </span>
+  );
+}
+
+interface ChipsProps {
+  readonly chips: readonly ReferenceChip[];
+  readonly bytesPerToken: number | undefined;
+  readonly page: Page;
+}
+
+function Chips({ chips, bytesPerToken, page }: ChipsProps) {
   if (chips.length === 0) return null;
   return (
     <ul class="chips" aria-label="References">
-      {chips.map(({ id, label, kind, included }) => (
-        <li key={id}>
-          <button
-            type="button"
-            class={included ? "chip" : "chip offered"}
-            title={included ? `Remove ${label} from the prompt` : `Add ${label} to the prompt`}
-            aria-pressed={included}
-            aria-label={`Reference ${label}`}
-            onClick={() => page.post({ type: "toggle_reference", id })}
-          >
-            <Icon name={kind === "selection" ? "selection" : "file"} />
-            <span>{label}</span>
-            <Icon name={included ? "close" : "add"} />
-          </button>
-        </li>
-      ))}
+      {chips.map(({ id, label, kind, included, bytes }) => {
+        const tokens = bytesPerToken === undefined ? undefined : aboutTokens(bytes, bytesPerToken);
+        return (
+          <li key={id}>
+            <button
+              type="button"
+              class={included ? "chip" : "chip offered"}
+              title={included ? `Remove ${label} from the prompt` : `Add ${label} to the prompt`}
+              aria-pressed={included}
+              aria-label={`Reference ${label}`}
+              aria-description={tokens}
+              onClick={() => page.post({ type: "toggle_reference", id })}
+            >
+              <Icon name={kind === "selection" ? "selection" : "file"} />
+              <span>{label}</span>
+              {tokens === undefined ? null : <span class="chip-tokens muted">{tokens}</span>}
+              <Icon name={included ? "close" : "add"} />
+            </button>
+          </li>
+        );
+      })}
     </ul>
   );
 }

@@ -8,6 +8,7 @@ import type { HostState, PanelAction, PendingSummary, ReferenceChip, ToPanel } f
 import type {
   CacheForecast,
   CompactionReason,
+  ContextSize,
   Failure,
   ModelChoice,
   SessionDelta,
@@ -15,14 +16,17 @@ import type {
   SessionId,
   SessionSummary,
   SessionUpdate,
+  TurnId,
 } from "../server/src/protocol/types.ts";
 import { foldRestores, type RestoreView, undoneBy } from "./restoreState.ts";
-import { emptyTurn, foldTurn, streamTurn, type TurnView } from "./turnState.ts";
+import { emptyTurn, foldTurn, type PaintTimes, streamTurn, type TurnView } from "./turnState.ts";
 
 /** The conversation on screen. */
 export interface SessionView {
   readonly sessionId: SessionId | undefined;
   readonly title: string | undefined;
+  /** Whether there are turns before those that are here. */
+  readonly hasEarlier: boolean;
   /** Position of the last event that was folded. */
   readonly seq: number;
   /** All turns but the last one. */
@@ -32,6 +36,8 @@ export interface SessionView {
   readonly restores: readonly RestoreView[];
   /** Why the conversation is being compacted, while it is. */
   readonly compacting: CompactionReason | undefined;
+  /** What the conversation takes of the model's window, as of the last request. Not known before the first. */
+  readonly context: ContextSize | undefined;
 }
 
 /** Everything on the page but the user's drafts. */
@@ -50,6 +56,8 @@ export interface PanelState {
   readonly list: { readonly query: string; readonly sessions: readonly SessionSummary[] | undefined } | undefined;
   /** What was spent, while it is shown. */
   readonly cost: Omit<Extract<ToPanel, { type: "cost" }>, "type"> | undefined;
+  /** The turn that is to be explained, none while there is no such turn yet, and how often that was asked. */
+  readonly why: { readonly turnId: TurnId | undefined; readonly count: number };
   /** What the next request of the session on screen finds in the prompt cache, as last told. */
   readonly forecast: CacheForecast | undefined;
   readonly notice: string | undefined;
@@ -68,17 +76,21 @@ export type PageAction =
   | { readonly type: "list_opened" }
   | { readonly type: "list_closed" }
   | { readonly type: "cost_closed" }
+  /** A turn's end is on the screen. */
+  | { readonly type: "painted"; readonly turnId: TurnId; readonly paint: PaintTimes }
   | { readonly type: "list_query"; readonly query: string }
   | { readonly type: "dismissed" };
 
 const noSession: SessionView = {
   sessionId: undefined,
   title: undefined,
+  hasEarlier: false,
   seq: 0,
   earlier: [],
   current: undefined,
   restores: [],
   compacting: undefined,
+  context: undefined,
 };
 
 /** The page before it has been told anything. */
@@ -93,6 +105,7 @@ export const initialState: PanelState = {
   follow: false,
   list: undefined,
   cost: undefined,
+  why: { turnId: undefined, count: 0 },
   forecast: undefined,
   notice: undefined,
   failed: undefined,
@@ -128,6 +141,15 @@ export function reduce(state: PanelState, message: ToPanel | PageAction): PanelS
     }
     case "cost_closed":
       return { ...state, cost: undefined };
+    case "painted":
+      return withPaint(state, message);
+    case "why":
+      return {
+        ...state,
+        why: { turnId: message.turnId ?? lastEnded(state.session), count: state.why.count + 1 },
+        list: undefined,
+        cost: undefined,
+      };
     case "forecast":
       return message.sessionId === state.session.sessionId
         ? { ...state, forecast: message.forecast ?? undefined }
@@ -195,14 +217,27 @@ export function turnsOf({ earlier, current }: SessionView): readonly TurnView[] 
   return current ? [...earlier, current] : earlier;
 }
 
+function lastEnded(session: SessionView): TurnId | undefined {
+  return turnsOf(session).findLast(({ end }) => end)?.turnId;
+}
+
+function withPaint(state: PanelState, { turnId, paint }: Extract<PageAction, { type: "painted" }>): PanelState {
+  const { current } = state.session;
+  return current?.turnId === turnId
+    ? { ...state, session: { ...state.session, current: { ...current, paint } } }
+    : state;
+}
+
 function showSession(state: PanelState, message: Extract<ToPanel, { type: "session" }>): PanelState {
   // A prompt in the empty state makes its session; that one is not another.
   const other = message.sessionId !== state.session.sessionId && state.session.sessionId !== undefined;
-  const blank = { ...noSession, sessionId: message.sessionId };
+  const blank = { ...noSession, sessionId: message.sessionId, hasEarlier: message.hasEarlier ?? false };
   const session = [...message.events, ...message.live].reduce(foldSession, blank);
   return {
     ...state,
     session,
+    // It may have been asked before the page knew the session.
+    why: state.why.count > 0 ? { ...state.why, turnId: state.why.turnId ?? lastEnded(session) } : state.why,
     list: undefined,
     cost: undefined,
     ...(other ? { forecast: undefined, failed: undefined, notice: undefined, sending: undefined } : {}),
@@ -223,7 +258,7 @@ function foldSession(session: SessionView, update: SessionUpdate): SessionView {
 
 function foldEvent(session: SessionView, event: SessionEvent): SessionView {
   if (event.seq <= session.seq) return session;
-  const next = { ...session, seq: event.seq };
+  const next = { ...session, seq: event.seq, context: foldContext(session.context, event) };
   const { earlier, current } = session;
   switch (event.type) {
     case "session_created":
@@ -232,7 +267,7 @@ function foldEvent(session: SessionView, event: SessionEvent): SessionView {
     case "title_set":
       return { ...next, title: event.title };
     case "turn_started":
-      return { ...next, earlier: current ? [...earlier, current] : earlier, current: emptyTurn(event) };
+      return { ...withinBounds(next, current ? [...earlier, current] : earlier), current: emptyTurn(event) };
     case "compaction_undone":
       return {
         ...next,
@@ -248,6 +283,35 @@ function foldEvent(session: SessionView, event: SessionEvent): SessionView {
     default:
       return { ...next, current: current && foldTurn(current, event) };
   }
+}
+
+/** A conversation that has gone back, or has come back, is measured by its next request. */
+function foldContext(context: ContextSize | undefined, event: SessionEvent): ContextSize | undefined {
+  switch (event.type) {
+    case "step_finished":
+      return event.context ?? context;
+    case "compacted": {
+      if (!context) return undefined;
+      const { tools, system, instructions } = context.parts;
+      const summary = Math.max(0, event.tokensAfter - tools - system - instructions);
+      return { ...context, parts: { tools, system, instructions, summary, history: 0, attached: 0 } };
+    }
+    case "compaction_undone":
+      return undefined;
+    case "restore_started":
+      return event.conversationTurns.length > 0 ? undefined : context;
+    default:
+      return context;
+  }
+}
+
+/** Turns that a page keeps; the oldest go, and are asked for again when the user wants to see them. */
+const mostTurns = 1_000;
+
+function withinBounds(session: SessionView, earlier: readonly TurnView[]): SessionView {
+  return earlier.length < mostTurns
+    ? { ...session, earlier }
+    : { ...session, earlier: earlier.slice(mostTurns / 2), hasEarlier: true };
 }
 
 /** Only turns for which something has changed become others. */

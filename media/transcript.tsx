@@ -46,6 +46,10 @@ export function Transcript({ state, page }: { readonly state: PanelState; readon
   const turns = turnsOf(state.session);
   const pending = new Set(pendingFiles(state).flatMap(({ turnIds }) => turnIds));
   const { from, skipped, hidden } = visible(turns, limit);
+  const showEarlier = () => {
+    setLimit(limit + pageOfBlocks);
+    if (hidden === 0) page.post({ type: "show_earlier", turns: turns.length });
+  };
   const { restores } = state.session;
   const gone = goneTurns(restores);
   const drawTurn = (turn: TurnView, skip: number) => (
@@ -57,6 +61,7 @@ export function Transcript({ state, page }: { readonly state: PanelState; readon
       canUndo={!isRunning(state)}
       isGone={gone.has(turn.turnId)}
       pendingIn={pending.has(turn.turnId) ? state.session.sessionId : undefined}
+      asked={turn.turnId === state.why.turnId ? state.why.count : 0}
       models={state.models}
       usdPerToken={usdPerToken(state)}
       root={state.workspace?.root}
@@ -66,9 +71,9 @@ export function Transcript({ state, page }: { readonly state: PanelState; readon
   return (
     <div class="transcript-frame">
       <div class="transcript" ref={scroller} onScroll={onScroll} role="log" aria-live="off" aria-label="Conversation">
-        {hidden > 0 ? (
+        {hidden > 0 || state.session.hasEarlier ? (
           <div class="show-earlier">
-            <Button onClick={() => setLimit(limit + pageOfBlocks)}>Show earlier</Button>
+            <Button onClick={showEarlier}>Show earlier</Button>
           </div>
         ) : null}
         {turns.slice(from).map((turn, index) => (

@@ -5,17 +5,19 @@
  * that a block which completes stays the same element.
  */
 
-import { useState } from "preact/hooks";
+import { useEffect, useState } from "preact/hooks";
 import type { PanelAction } from "../server/src/protocol/panel.ts";
 import type { FileChange, ModelChoice, SessionId, UndoneFile } from "../server/src/protocol/types.ts";
+import { count, dollars, duration, percent } from "../server/src/report/numbers.ts";
 import { CompactionDivider } from "./compactionDivider.tsx";
-import { ago, count, dollars, duration, relativePath, splitPath } from "./format.ts";
+import { ago, relativePath, splitPath } from "./format.ts";
 import type { Page } from "./page.ts";
 import { Button, Counts, Icon, IconButton, Markdown, memo, useNow } from "./parts.tsx";
 import { Conflicts } from "./restoreDivider.tsx";
 import { RestoreMenu } from "./restoreMenu.tsx";
 import { DraftCard, ToolCard } from "./toolCard.tsx";
 import { type Block, changedFiles, type OpenBlock, type Retry, type ReusedAnswer, type TurnView } from "./turnState.ts";
+import { WaterfallView } from "./waterfallView.tsx";
 
 interface TurnProps {
   readonly turn: TurnView;
@@ -27,6 +29,8 @@ interface TurnProps {
   readonly isGone: boolean;
   /** The session, while something that this turn changed is pending. */
   readonly pendingIn: SessionId | undefined;
+  /** Counts how often the user has asked why this turn was slow or expensive. */
+  readonly asked: number;
   readonly models: readonly ModelChoice[];
   /** US dollars for a token of a prompt that the selected model's cache does not have, where that is known. */
   readonly usdPerToken: number | undefined;
@@ -64,7 +68,7 @@ export const Turn = memo(function Turn(props: TurnProps) {
       <Progress turn={turn} />
       <Ending {...props} />
       <Changes {...props} />
-      {turn.end ? <Footer turn={turn} models={props.models} /> : null}
+      {turn.end ? <Footer turn={turn} models={props.models} asked={props.asked} /> : null}
     </article>
   );
 });
@@ -408,21 +412,40 @@ function UndoSummary({ files }: { readonly files: readonly UndoneFile[] }) {
   );
 }
 
-function Footer({ turn, models }: { readonly turn: TurnView; readonly models: readonly ModelChoice[] }) {
+function Footer(props: { readonly turn: TurnView; readonly models: readonly ModelChoice[]; readonly asked: number }) {
+  const { turn, models, asked } = props;
   const { usage, cost, end, model } = turn;
+  const [isOpen, setOpen] = useState(false);
+  useEffect(() => {
+    if (asked > 0) setOpen(true);
+  }, [asked]);
   const prompt = usage.inputTokens + usage.cacheReadTokens + usage.cacheWriteTokens;
-  const cached = prompt > 0 ? Math.round((100 * usage.cacheReadTokens) / prompt) : 0;
+  const cached = prompt > 0 ? usage.cacheReadTokens / prompt : 0;
   const tokens = prompt + usage.outputTokens;
   const parts = [
     models.find(({ id }) => id === model)?.label ?? model,
     ...(tokens > 0 ? [`${count(tokens)} tokens`] : []),
     ...(cost === undefined ? [] : [dollars(cost)]),
+    ...(prompt > 0 ? [`${percent(cached)} cached`] : []),
     ...(end ? [duration(end.at - turn.startedAt)] : []),
   ];
-  const detail = `Prompt ${count(prompt)} tokens, ${cached} % of them from the cache; answer ${count(usage.outputTokens)}, of which thinking ${count(usage.thinkingTokens)}`;
+  const detail = `Prompt ${count(prompt)} tokens, ${percent(cached)} of them from the cache; answer ${count(usage.outputTokens)}, of which thinking ${count(usage.thinkingTokens)}`;
   return (
-    <footer class="footer" title={tokens > 0 ? detail : ""}>
-      {parts.join(" · ")}
-    </footer>
+    <>
+      <footer class="footer">
+        <span title={tokens > 0 ? detail : ""}>
+          {parts.map((part, index) => (
+            <span key={part} class="whole">
+              {index < parts.length - 1 ? `${part} · ` : part}
+            </span>
+          ))}
+        </span>
+        <button type="button" class="fold" aria-expanded={isOpen} onClick={() => setOpen(!isOpen)}>
+          <Icon name={isOpen ? "chevron-down" : "chevron-right"} />
+          Where the time went
+        </button>
+      </footer>
+      {isOpen ? <WaterfallView turn={turn} asked={asked} /> : null}
+    </>
   );
 }

@@ -25,6 +25,7 @@ import type {
   UndoneFile,
   Usage,
 } from "../server/src/protocol/types.ts";
+import { beginTimes, foldTimes, type TurnTimes } from "../server/src/report/turnTimes.ts";
 
 /** A block that is complete, or a remark between blocks. */
 export type Block =
@@ -86,10 +87,21 @@ export interface TurnView {
   readonly firstPromptTokens?: number;
   /** US dollars; absent where no step had a price. */
   readonly cost?: number;
+  readonly times: TurnTimes;
+  /** How long the page took to draw it. Absent where the page was made later. */
+  readonly paint?: PaintTimes;
   readonly retry?: Retry;
   readonly end?: TurnEndView;
   /** How its files went back, and by what. */
   readonly undone?: { readonly restoreId: RestoreId; readonly files: readonly UndoneFile[] };
+}
+
+/** Milliseconds from the arrival of an update to the frame that showed it. */
+export interface PaintTimes {
+  /** Of the update that ended the turn. */
+  readonly endMs: number;
+  /** Of the slowest update of the turn. */
+  readonly longestMs: number;
 }
 
 /** How a turn ended. */
@@ -122,11 +134,16 @@ export function emptyTurn(event: Extract<SessionEvent, { type: "turn_started" }>
     outputs: {},
     changes: [],
     usage: noUsage,
+    times: beginTimes(event),
   };
 }
 
 /** The turn after one more stored event. */
 export function foldTurn(turn: TurnView, event: SessionEvent): TurnView {
+  return foldEvent(turn.end ? turn : { ...turn, times: foldTimes(turn.times, event) }, event);
+}
+
+function foldEvent(turn: TurnView, event: SessionEvent): TurnView {
   switch (event.type) {
     case "answer_reused": {
       const { match, question, answeredAt } = event;

@@ -21,6 +21,7 @@ const mayImport: { readonly [unit: string]: readonly string[] } = {
   "server/configSchema": ["server/protocol", "server/config", "server/configFile"],
   "server/storage": ["server/base", "server/protocol"],
   "server/text": [],
+  "server/report": ["server/protocol"],
   "server/workspace": ["server/base", "server/protocol", "server/text"],
   "server/model": ["server/base", "server/protocol"],
   "server/cache": [
@@ -64,13 +65,14 @@ const mayImport: { readonly [unit: string]: readonly string[] } = {
     "server/workspace",
     "server/storage",
     "server/session",
+    "server/report",
     "server/host",
     "server/config",
     "server/configFile",
     "server/configSchema",
   ],
   client: ["server/protocol"],
-  media: ["server/protocol"],
+  media: ["server/protocol", "server/report"],
 };
 
 /** Library or built-in → where it may be used. */

@@ -47,6 +47,7 @@ export function registerCommands(deps: CommandDeps): readonly Disposable[] {
       await openPanel();
       await conversation.showCost();
     },
+    "hermes.explainTurn": () => view.tell({ type: "why" }),
     "hermes.showLog": deps.showLog,
     "hermes.restartHost": () => deps.agent.restart(),
     "hermes.showSessions": () => showSessions(deps),

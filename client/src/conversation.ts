@@ -42,6 +42,9 @@ import type { AgentClient } from "./agentClient.ts";
 import { type Checkpoint, checkpointsOf } from "./checkpoints.ts";
 import type { EnteredCredential } from "./credentials.ts";
 
+/** Turns of a session that are shown first. */
+const newestTurns = 5;
+
 /** What is remembered for the workspace between windows. */
 export interface Memory {
   get(name: "session" | "model"): string | undefined;
@@ -80,6 +83,8 @@ export class Conversation {
   #heldBack: SessionUpdate[] | undefined;
   /** Counts loads, so that only the last one is shown. */
   #loads = 0;
+  /** How many of the newest turns are asked for. */
+  #turns = newestTurns;
 
   constructor(deps: ConversationDeps) {
     this.#deps = deps;
@@ -337,8 +342,15 @@ export class Conversation {
   }
 
   #choose(sessionId: SessionId | undefined): void {
+    if (sessionId !== this.#sessionId) this.#turns = newestTurns;
     this.#sessionId = sessionId;
     this.#deps.memory.set("session", sessionId);
+  }
+
+  /** Shows more of the session's turns than the page has now. */
+  async showEarlier(shown: number): Promise<void> {
+    this.#turns = 2 * Math.max(shown, newestTurns);
+    await this.#load();
   }
 
   async #load(): Promise<void> {
@@ -347,12 +359,15 @@ export class Conversation {
     if (!sessionId) return this.#deps.post({ type: "session", sessionId: undefined, events: [], live: [] });
     this.#heldBack = [];
     try {
-      const { events, live, running } = await this.#deps.agent.request(loadSession, { sessionId });
+      const { events, live, running, hasEarlier } = await this.#deps.agent.request(loadSession, {
+        sessionId,
+        turns: this.#turns,
+      });
       if (load !== this.#loads) return;
       const last = events.at(-1)?.seq ?? 0;
       const later = (this.#heldBack ?? []).filter((update) => "seq" in update && update.seq > last);
       this.#heldBack = undefined;
-      this.#deps.post({ type: "session", sessionId, events, live });
+      this.#deps.post({ type: "session", sessionId, events, live, ...(hasEarlier ? { hasEarlier } : {}) });
       if (later.length > 0) this.#deps.post({ type: "updates", sessionId, updates: later });
       if (running && !this.#running.has(sessionId)) {
         this.#running.add(sessionId);

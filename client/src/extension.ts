@@ -243,6 +243,8 @@ export function activate(context: ExtensionContext): HermesApi {
         return view.post({ type: "focus" });
       case "open_session":
         return conversation.open(message.sessionId);
+      case "show_earlier":
+        return conversation.showEarlier(message.turns);
       case "list_sessions":
         return conversation.list(message.query);
       case "show_cost":

@@ -8,7 +8,7 @@ import type { Clock } from "./base/async.ts";
 import { isAbort, messageOf, RequestError, ToolError } from "./base/errors.ts";
 import { log } from "./base/trace.ts";
 import type { AnswerCache } from "./cache/answerCache.ts";
-import { TokenCounts } from "./model/tokens.ts";
+import type { TokenCounts } from "./model/tokens.ts";
 import type {
   CompactParams,
   CompactResult,
@@ -61,7 +61,7 @@ import { type LiveSession, LiveSessions } from "./session/liveSessions.ts";
 import { changedInstructions, momentContext, sessionPrompt, toldDate } from "./session/prompt.ts";
 import { isUnbegun } from "./session/reduce.ts";
 import { conflictOf, restore } from "./session/restore.ts";
-import type { Session } from "./session/session.ts";
+import { openOwner, type Session } from "./session/session.ts";
 import { composeTask } from "./session/tasks.ts";
 import { withoutCompaction } from "./session/thread.ts";
 import { createToolCalls, type ToolCallDeps } from "./session/toolCalls.ts";
@@ -100,6 +100,8 @@ export interface HostDeps {
   /** Makes the tools of one session: tools may remember what happened in it. */
   readonly createRegistry: () => Registry;
   readonly models: Models;
+  /** Estimates of tokens, which learn from every turn. */
+  readonly tokens: TokenCounts;
   /** Permission rules and where the ones that the user adds are kept. */
   readonly permissions: ToolCallDeps["permissions"];
   /** Answers that may be given again, and what the settings say about who gives them. Absent where none are kept. */
@@ -129,7 +131,12 @@ export interface HostDeps {
 /** A prompt, and the task that composed it, where one did. */
 interface TurnParams extends PromptParams {
   readonly task?: TaskName;
+  /** When it arrived. */
+  readonly receivedAt: number;
 }
+
+/** How often the end of a session that is being written to is read before all of it is. */
+const maxTailReads = 3;
 
 /** Of more changed files than this, it is not asked which of them matter. */
 const manyFiles = 200;
@@ -142,13 +149,12 @@ export class AgentHost {
   readonly #closing = new AbortController();
   readonly #fileOrder = createQueues();
   readonly #warmUps: WarmUps;
-  readonly #tokens = new TokenCounts();
 
   constructor(deps: HostDeps) {
     this.#deps = deps;
     this.#warmUps = new WarmUps({ ...deps, closing: this.#closing.signal });
     this.#live = new LiveSessions({ ...deps, fileOrder: this.#fileOrder });
-    this.#compactions = new Compactions({ ...deps, policy: deps.compaction, tokens: this.#tokens });
+    this.#compactions = new Compactions({ ...deps, policy: deps.compaction });
     deps.store.keepBlobs?.(() => this.#live.neededBlobs());
   }
 
@@ -160,8 +166,32 @@ export class AgentHost {
     return { sessionId: id };
   }
 
-  /** Reads a session and closes what a host that is gone left open in it. */
-  async loadSession(id: SessionId): Promise<LoadSessionResult> {
+  /**
+   * Reads a session and closes what a host that is gone left open in it. With `turns`, only so many of the newest are read
+   * where that is safe; then the session may not be in memory yet.
+   */
+  async loadSession(id: SessionId, turns?: number): Promise<LoadSessionResult> {
+    return (turns === undefined ? undefined : await this.#loadTail(id, turns)) ?? this.#loadWhole(id);
+  }
+
+  async #loadTail(id: SessionId, turns: number): Promise<LoadSessionResult | undefined> {
+    const opened = this.#live.present(id);
+    for (let tries = 1; tries <= maxTailReads; tries++) {
+      await opened?.session.idle();
+      const tail = await this.#deps.store.readTail?.(id, turns);
+      if (!tail) return undefined;
+      // What is open there may have to be closed first.
+      if (!opened) return openOwner(tail.events) ? undefined : { ...tail, live: [], running: false };
+      const last = tail.events.at(-1)?.seq ?? 0;
+      // Both halves of the answer are of one moment: nothing is awaited between here and `live`.
+      if (last > opened.session.state.seq) return undefined;
+      if (last === opened.session.state.seq)
+        return { ...tail, live: opened.session.live, running: opened.turn !== undefined };
+    }
+    return undefined;
+  }
+
+  async #loadWhole(id: SessionId): Promise<LoadSessionResult> {
     const opened = await this.#live.open(id);
     const { session } = opened;
     for (;;) {
@@ -172,7 +202,7 @@ export class AgentHost {
       if (last < session.state.seq) continue;
       if (last > session.state.seq && !opened.turn && opened.busy === 0) {
         await this.#live.reopen(id, opened);
-        return this.loadSession(id);
+        return this.#loadWhole(id);
       }
       return { events, live: session.live, running: opened.turn !== undefined };
     }
@@ -190,7 +220,11 @@ export class AgentHost {
   }
 
   /** Runs one turn to its end. Aborting `signal` cancels it, and the result says so. */
-  async prompt(params: TurnParams, signal: AbortSignal): Promise<PromptResult> {
+  prompt(params: PromptParams, signal: AbortSignal): Promise<PromptResult> {
+    return this.#receive({ ...params, receivedAt: this.#deps.clock.now() }, signal);
+  }
+
+  async #receive(params: TurnParams, signal: AbortSignal): Promise<PromptResult> {
     if (params.prompt.every(isBlank)) throw new RequestError("empty_prompt", "The prompt is empty. Write what to do.");
     const live = await this.#live.open(params.sessionId);
     try {
@@ -266,9 +300,10 @@ export class AgentHost {
         "Reviewing your changes runs git, and nothing is run in a workspace that you have not trusted. Trust it first.",
       );
     }
+    const receivedAt = this.#deps.clock.now();
     const prompt = await composeTask(task, this.#deps.workspace, signal);
     const sessionId = task.sessionId ?? (await this.newSession({})).sessionId;
-    return { sessionId, done: this.prompt({ sessionId, prompt, origin, task: task.task }, signal) };
+    return { sessionId, done: this.#receive({ sessionId, prompt, origin, task: task.task, receivedAt }, signal) };
   }
 
   /** Gives the files that a turn changed their text from before it, merged with what was changed since. */
@@ -446,7 +481,7 @@ export class AgentHost {
             fileOrder: this.#fileOrder,
           }),
           makeRoom: this.#compactions.forTurn(live, turnId),
-          tokens: this.#tokens,
+          tokens: this.#deps.tokens,
           clock: this.#deps.clock,
           maxSteps: this.#deps.maxSteps(),
         },
@@ -470,7 +505,7 @@ export class AgentHost {
     }
   }
 
-  async #begin(session: Session, turnId: TurnId, params: PromptParams): Promise<ReadyModel> {
+  async #begin(session: Session, turnId: TurnId, params: TurnParams): Promise<ReadyModel> {
     const { models, clock, workspace } = this.#deps;
     // A conversation that went back to its beginning is about something else now.
     const isUnbegunAgain = isUnbegun(session.state) && session.state.turns.length > 0;
@@ -501,6 +536,7 @@ export class AgentHost {
         model: model.spec.id,
         recorded: model.spec.api === "recorded",
         hostPid: this.#deps.pid,
+        preparedMs: Math.max(0, clock.now() - params.receivedAt),
       },
     );
     return model;

@@ -15,10 +15,11 @@ import { stopAllProcesses, stopOnSignals } from "../rig/processes.ts";
 import { checkpoint } from "./checkpoint.ts";
 import { edits } from "./edits.ts";
 import { live } from "./live.ts";
+import { long } from "./long.ts";
 import type { Figure, Findings, Row } from "./measure.ts";
 import { start } from "./start.ts";
 
-const figures: Readonly<Record<string, Figure>> = { start, edits, checkpoint, live };
+const figures: Readonly<Record<string, Figure>> = { start, edits, checkpoint, live, long };
 const seed = "bench";
 
 function machine(): string {

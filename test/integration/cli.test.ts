@@ -90,6 +90,13 @@ describe("hermes run", () => {
     const second = await runHermes(["run", "second", "--resume", sessionId], { cwd: cwd(), env });
     expect(second.stdout).toBe("Two.\n");
     const shown = await runHermes(["show", sessionId], { cwd: cwd(), env });
+    const why = await runHermes(["why"], { cwd: cwd(), env });
+    expect(why.code).toBe(0);
+    expect(why.stdout).toMatch(/\n {2}Model writing +\d.*%\n/);
+    expect(why.stdout).toMatch(/\n {2}In all +\d.* 100 %\n$/);
+    const told = JSON.parse((await runHermes(["why", sessionId, "--json"], { cwd: cwd(), env })).stdout);
+    const { parts, totalMs } = told.waterfall;
+    expect(parts.reduce((sum: number, { ms }: { ms: number }) => sum + ms, 0)).toBe(totalMs);
     expect(shown.stdout).toMatch(/> first\n\nOne\.\n\n> second\n\nTwo\./);
     double?.assertClean();
   });
@@ -167,6 +174,8 @@ describe("what it says when it cannot work", () => {
     [["run", "x", "--bogus"], 2, /bogus/],
     [["show"], 2, /which session/],
     [["show", "nope"], 1, /nope/],
+    [["why"], 1, /no turn has ended/],
+    [["why", "nope"], 1, /nope/],
     [["run", "x", "--cwd", "/does/not/exist"], 1, /no folder/],
     [["run", "x", "--allow", "shell("], 1, /malformed/],
     [["run", "x", "--setting", "openai.api=soap"], 1, /one of responses, chat/],

@@ -16,6 +16,7 @@ import { createOutput, type Output, printSession, printSessions } from "./cliOut
 import { ConfigFiles, describeProblem } from "./configFiles.ts";
 import { costTable, summariseCost } from "./cost.ts";
 import { createLocalHost, type LocalHost } from "./local.ts";
+import { explainLast, explanationLines } from "./why.ts";
 
 /** What every command takes. */
 export interface CommandOptions {
@@ -104,6 +105,29 @@ export async function show(options: CommandOptions & { readonly id: string }): P
     const { events } = await local.host.loadSession(options.id as SessionId);
     const lines = options.json ? events.map((event) => `${JSON.stringify(event)}\n`).join("") : printSession(events);
     process.stdout.write(lines);
+    return 0;
+  } catch (error) {
+    if (!(error instanceof RequestError)) throw error;
+    process.stderr.write(`hermes: ${error.message}\n`);
+    return 1;
+  } finally {
+    await local.close();
+  }
+}
+
+/** Explains where the time and the money of the last turn went: of one session, or of the newest. */
+export async function why(options: CommandOptions & { readonly id: string | undefined }): Promise<number> {
+  const local = await open(options);
+  try {
+    const id = options.id ?? (await local.host.listSessions({ limit: 1 })).sessions[0]?.sessionId;
+    const { events } = id ? await local.host.loadSession(id as SessionId) : { events: [] };
+    const explanation = explainLast(events);
+    if (!explanation) {
+      process.stderr.write("hermes: no turn has ended here yet.\n");
+      return 1;
+    }
+    const text = options.json ? JSON.stringify(explanation) : explanationLines(explanation).join("\n");
+    process.stdout.write(`${text}\n`);
     return 0;
   } catch (error) {
     if (!(error instanceof RequestError)) throw error;

@@ -18,6 +18,7 @@ import { type Limits, type Period, periods, withBudget } from "../model/budget.t
 import type { Embedder } from "../model/embedder.ts";
 import { createOpenAIEmbedder } from "../model/openaiEmbeddings.ts";
 import { fromUsd } from "../model/price.ts";
+import { TokenCounts } from "../model/tokens.ts";
 import type { ListModelsResult } from "../protocol/methods.ts";
 import type { ApprovalChoice, PendingFile, PermissionRequest, SessionId, SessionUpdate } from "../protocol/types.ts";
 import type { CompactionPolicy } from "../session/compactPlan.ts";
@@ -90,12 +91,15 @@ export async function createLocalHost(options: LocalHostOptions): Promise<LocalH
   ];
   const spending = new Spending({
     folder: join(config.home, "spending"),
-    now: systemClock.now,
+    now: clock.now,
     dayOf: localDay,
     createId,
   });
+  const tokens = new TokenCounts();
   const models = createLocalModels({
     config,
+    clock,
+    tokens,
     budget: withBudget({ ledger: spending, limits: () => readLimits(config) }),
     onProblem,
     ...(options.onModelsChanged ? { onDidChange: options.onModelsChanged } : {}),
@@ -120,13 +124,14 @@ export async function createLocalHost(options: LocalHostOptions): Promise<LocalH
       formerCells: createFormerCellStore(join(config.home, "notebooks")),
       search: disk,
     }),
-    createRegistry: () => createRegistry(createBuiltinTools({ clock: systemClock })),
+    createRegistry: () => createRegistry(createBuiltinTools({ clock })),
     models,
+    tokens,
     permissions: {
       rules,
       add: (rule) => ruleStore.add(rule),
     },
-    answers: createAnswers(() => config),
+    answers: createAnswers(() => config, clock),
     ask: options.ask,
     onUpdate: options.onUpdate,
     ...(options.onReview ? { onReview: options.onReview } : {}),
@@ -210,7 +215,7 @@ const maxAnswerBytes = 32 * 1024 * 1024;
 const maxAnswerAgeMs = 30 * 24 * 60 * 60 * 1000;
 
 /** The cache of answers, as the settings are at each request. */
-function createAnswers(config: () => Config): Required<HostDeps>["answers"] {
+function createAnswers(config: () => Config, clock: Clock): Required<HostDeps>["answers"] {
   const policy = (): CachePolicy => {
     const { settings } = config();
     return {
@@ -223,10 +228,10 @@ function createAnswers(config: () => Config): Required<HostDeps>["answers"] {
   };
   const limits = () => ({ entries: policy().maxEntries, bytes: maxAnswerBytes, ageMs: maxAnswerAgeMs });
   const cache = new AnswerCache({
-    files: createCacheFiles(join(config().home, "answers"), limits, systemClock.now),
+    files: createCacheFiles(join(config().home, "answers"), limits, clock.now),
     policy,
     embedder: () => embedderOf(config()),
-    now: systemClock.now,
+    now: clock.now,
   });
   return { cache, servers: () => [{ ...config().baseUrls }, config().settings["openai.api"]] };
 }

@@ -180,8 +180,11 @@ connection.onRequest(methods.newSession, (params, token) => serve(token, ({ host
 connection.onRequest(methods.loadSession, (params, token) =>
   serve(token, async ({ host }) => {
     coalescer.flush();
-    const loaded = await host.loadSession(params.sessionId);
-    host.refreshReview(params.sessionId).catch((error: unknown) => connection.console.warn(messageOf(error)));
+    const loaded = await host.loadSession(params.sessionId, params.turns);
+    // After the answer has gone out: this reads the whole session into memory if it is not there yet.
+    setImmediate(() =>
+      host.refreshReview(params.sessionId).catch((error: unknown) => connection.console.warn(messageOf(error))),
+    );
     return loaded;
   }),
 );

@@ -6,7 +6,7 @@
  */
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { systemClock } from "../base/async.ts";
+import type { Clock } from "../base/async.ts";
 import { errorCode, messageOf, RequestError } from "../base/errors.ts";
 import { log } from "../base/trace.ts";
 import { type Config, keyVariables } from "../config.ts";
@@ -23,6 +23,7 @@ import { createOpenAIResponsesProvider } from "../model/openaiResponses.ts";
 import { costOf, toUsd } from "../model/price.ts";
 import { compose, type Provider, type ProviderDecorator } from "../model/provider.ts";
 import { withRetry } from "../model/retry.ts";
+import type { TokenCounts } from "../model/tokens.ts";
 import type { ListModelsResult } from "../protocol/methods.ts";
 import type { CredentialName, ModelApi, ModelChoice, ModelSpec, Usage } from "../protocol/types.ts";
 import type { TurnModel } from "../session/fallback.ts";
@@ -42,9 +43,12 @@ export const recordedModel: ModelSpec = {
 /** What the models of this machine depend on. */
 export interface LocalModelsOptions {
   readonly config: Config;
+  readonly clock: Clock;
   readonly onDidChange?: (list: ListModelsResult) => void;
   /** Writes down what requests spend, and holds them to the limits. */
   readonly budget: ProviderDecorator;
+  /** What is known of how models count. */
+  readonly tokens: TokenCounts;
   /** Told of fallbacks that cannot be used, when one would be. */
   readonly onProblem?: (problem: string) => void;
 }
@@ -62,6 +66,8 @@ export function createLocalModels(options: LocalModelsOptions): LocalModels {
 class MachineModels implements LocalModels {
   readonly #onDidChange: ((list: ListModelsResult) => void) | undefined;
   readonly #budget: ProviderDecorator;
+  readonly #clock: Clock;
+  readonly #tokens: TokenCounts;
   #config: Config;
   #credentials: Config["credentials"];
   #selected: string | undefined;
@@ -76,8 +82,10 @@ class MachineModels implements LocalModels {
   readonly #connectedAt = new Map<string, number>();
   readonly #onProblem: (problem: string) => void;
 
-  constructor({ config, onDidChange, budget, onProblem }: LocalModelsOptions) {
+  constructor({ config, clock, onDidChange, budget, tokens, onProblem }: LocalModelsOptions) {
     this.#budget = budget;
+    this.#clock = clock;
+    this.#tokens = tokens;
     this.#onProblem = onProblem ?? ((problem) => log("warn", problem));
     this.#config = config;
     this.#credentials = config.credentials;
@@ -142,7 +150,7 @@ class MachineModels implements LocalModels {
     const credential = credentialOf[api];
     if (credential === undefined) return;
     const url = baseUrl ?? this.#config.baseUrls[credential] ?? vendorUrls[credential];
-    const now = systemClock.now();
+    const now = this.#clock.now();
     if (now - (this.#connectedAt.get(url) ?? 0) < idleConnectionMs) return;
     this.#connectedAt.set(url, now);
     await openConnection(url, signal);
@@ -176,7 +184,7 @@ class MachineModels implements LocalModels {
   #turnModel(spec: ModelSpec, isLast: boolean): TurnModel {
     const { "model.retrySeconds": seconds } = this.#config.settings;
     const retry = withRetry({
-      clock: systemClock,
+      clock: this.#clock,
       random: Math.random,
       maxAttempts: 4,
       maxTotalMs: seconds * 1000,
@@ -226,7 +234,14 @@ class MachineModels implements LocalModels {
   #toChoice(spec: ModelSpec): ModelChoice {
     const credential = credentialOf[spec.api];
     const state = spec.api === "recorded" ? "recording" : this.#missing(spec) ? "needs_key" : "ready";
-    return { id: spec.id, label: spec.label, state, ...(credential && !spec.local ? { credential } : {}) };
+    const bytesPerToken = this.#tokens.bytesPerToken(spec);
+    return {
+      id: spec.id,
+      label: spec.label,
+      state,
+      bytesPerToken,
+      ...(credential && !spec.local ? { credential } : {}),
+    };
   }
 
   #withApi(spec: ModelSpec): ModelSpec {
@@ -271,14 +286,14 @@ class MachineModels implements LocalModels {
 
   #limiter(name: string): Limiter {
     const concurrency = this.#config.settings["model.concurrency"];
-    const limiter = this.#limiters.get(name) ?? new Limiter({ clock: systemClock, concurrency });
+    const limiter = this.#limiters.get(name) ?? new Limiter({ clock: this.#clock, concurrency });
     limiter.concurrency = concurrency;
     this.#limiters.set(name, limiter);
     return limiter;
   }
 
   #breaker(baseUrl: string): Breaker {
-    const breaker = this.#breakers.get(baseUrl) ?? new Breaker({ clock: systemClock });
+    const breaker = this.#breakers.get(baseUrl) ?? new Breaker({ clock: this.#clock });
     this.#breakers.set(baseUrl, breaker);
     return breaker;
   }
@@ -313,7 +328,7 @@ class MachineModels implements LocalModels {
       case "openai-chat":
         return createOpenAIChatProvider(openaiOptions);
       case "recorded":
-        return loadedLater(loadRecorded);
+        return loadedLater(() => loadRecorded(this.#clock));
     }
   }
 
@@ -378,13 +393,13 @@ async function readRecording(): Promise<string> {
 }
 
 /** Loaded on demand: a session with a key needs neither the recording nor its checks. */
-async function loadRecorded(): Promise<Provider> {
+async function loadRecorded(clock: Clock): Promise<Provider> {
   const [{ createRecordedProvider }, { parseRecording }, text] = await Promise.all([
     import("../model/recorded.ts"),
     import("../model/recording.ts"),
     readRecording(),
   ]);
-  return createRecordedProvider(parseRecording(text), { clock: systemClock, speed: 1 });
+  return createRecordedProvider(parseRecording(text), { clock, speed: 1 });
 }
 
 function loadedLater(load: () => Promise<Provider>): Provider {

@@ -158,16 +158,20 @@ function toAnswerBlocks({ part, wire }: AssistantBlock, own: boolean): ContentBl
   }
 }
 
+/** Markers are placed in what the newest turn has added, and no turn adds more messages than this. */
+const markedMessages = 2_000;
+
 function withMarkers(messages: readonly BlockMessage[], pauses: boolean): MessageParam[] {
-  const places = placeBreakpoints(messages, pauses);
+  const from = Math.max(0, messages.length - markedMessages);
+  const places = placeBreakpoints(messages.slice(from), pauses);
   const marked: BlockMessage[] = [...messages];
   for (const { message: at, block, long: isLong } of places) {
-    const message = marked[at];
+    const message = marked[from + at];
     if (!message) continue;
     const content = message.content.map((one, index) =>
       index === block ? ({ ...one, cache_control: isLong ? long : short } as ContentBlockParam) : one,
     );
-    marked[at] = { ...message, content };
+    marked[from + at] = { ...message, content };
   }
   return marked;
 }

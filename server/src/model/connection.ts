@@ -6,6 +6,7 @@
  * kept for the next step instead of paying for another TLS handshake.
  */
 import { isAbort, ProviderError } from "../base/errors.ts";
+import { phaseRecorder } from "../base/trace.ts";
 import { AnswerBytes } from "./answerBytes.ts";
 import { tellConnecting } from "./connecting.ts";
 import { brokenStream, cutStream, type Endpoint, type Silence, stalledStream, toProviderError } from "./failure.ts";
@@ -152,6 +153,8 @@ class Watch implements Connection {
   readonly #endpoint: Endpoint;
   readonly #options: ConnectionOptions;
   readonly #controller = new AbortController();
+  // Taken here, because a socket tells of itself outside of the request's own context.
+  readonly #phases = phaseRecorder();
   readonly #answer: AnswerBytes;
   #finishing = false;
   #connecting = false;
@@ -173,6 +176,7 @@ class Watch implements Connection {
 
   readonly fetch: typeof globalThis.fetch = async (input, init) => {
     this.#arm();
+    this.#phases?.enter("first_token");
     try {
       const response = await tellConnecting(this.#listener, () =>
         (this.#options.fetch ?? globalThis.fetch)(input, init),
@@ -255,6 +259,7 @@ class Watch implements Connection {
   #connect(connecting: boolean): void {
     if (this.signal.aborted) return;
     this.#connecting = connecting;
+    this.#phases?.enter(connecting ? "connect" : "first_token");
     this.#arm();
   }
 

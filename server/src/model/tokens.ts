@@ -40,10 +40,20 @@ interface Size {
   readonly thinkingBytes: number;
 }
 
+/** Names a list by its last item, together with this: lists only grow, and one that was made shorter begins otherwise. */
+interface ListEnd {
+  readonly first: object | undefined;
+  readonly length: number;
+}
+
+/** What a list has in all, by its last item. */
+interface Sum extends ListEnd {
+  readonly size: Size;
+}
+
 /** What the vendor has counted, by the last message of the prompt that it counted. */
-interface Counted {
+interface Counted extends ListEnd {
   readonly model: string;
-  readonly messages: number;
   readonly promptTokens: number;
   readonly outputTokens: number;
 }
@@ -59,6 +69,7 @@ export interface PromptTokens {
 /** Estimates for all models of a host; it learns from what their vendors report. */
 export class TokenCounts {
   readonly #sizes = new WeakMap<object, Size>();
+  readonly #sums = new WeakMap<object, Sum>();
   readonly #counted = new WeakMap<object, Counted>();
   readonly #learned = new Map<string, number>();
 
@@ -80,11 +91,13 @@ export class TokenCounts {
 
   /** Tokens of a whole prompt: what the vendor has counted of it before, and an estimate of what came after that. */
   ofPrompt({ model, system, tools, messages }: ModelRequest): PromptTokens {
-    const whole = this.#sum([...tools, ...messages]);
+    const whole = plus(this.#sum(tools), this.#sum(messages));
     const fewest = (bytes: number) => Math.floor(bytes / mostBytesPerToken);
     const atLeast = fewest(whole.bytes - whole.thinkingBytes + Buffer.byteLength(system));
     const { at, counted } = this.#lastCounted(model, messages);
-    if (!counted) return { tokens: this.ofText(model, system) + this.of(model, [...tools, ...messages]), atLeast };
+    if (!counted) {
+      return { tokens: this.ofText(model, system) + this.of(model, tools) + this.of(model, messages), atLeast };
+    }
     // The answer that was counted may have had more tokens than are shown of it.
     const [answer, ...rest] = messages.slice(at + 1);
     const answerTokens = answer ? Math.max(counted.outputTokens, this.of(model, [answer])) : 0;
@@ -103,8 +116,8 @@ export class TokenCounts {
     const last = messages.at(-1);
     if (!last || promptTokens === 0) return;
     const { outputTokens } = usage;
-    this.#counted.set(last, { model: model.id, messages: messages.length, promptTokens, outputTokens });
-    const { bytes, imageTokens: images } = this.#sum([...tools, ...messages]);
+    this.#counted.set(last, { ...endOf(messages), model: model.id, promptTokens, outputTokens });
+    const { bytes, imageTokens: images } = plus(this.#sum(tools), this.#sum(messages));
     const whole = bytes + Buffer.byteLength(system);
     if (whole < leastBytesToLearn || promptTokens <= images) return;
     const seen = Math.min(mostBytesPerToken, Math.max(leastBytesPerToken, whole / (promptTokens - images)));
@@ -116,22 +129,26 @@ export class TokenCounts {
     for (let at = messages.length - 1; at >= 0; at--) {
       const message = messages[at];
       const counted = message && this.#counted.get(message);
-      if (counted?.model === model.id && counted.messages === at + 1) return { at, counted };
+      if (counted?.model === model.id && isEndOf(counted, messages, at)) return { at, counted };
     }
     return { at: -1 };
   }
 
+  /** A list costs what has been appended to it since it was last summed up. */
   #sum(items: readonly Measured[]): Size {
-    let bytes = 0;
-    let images = 0;
-    let thinkingBytes = 0;
-    for (const item of items) {
-      const size = this.#sizeOf(item);
-      bytes += size.bytes;
-      images += size.imageTokens;
-      thinkingBytes += size.thinkingBytes;
+    let size = nothing;
+    for (let at = items.length - 1; at >= 0; at--) {
+      const item = items[at];
+      const sum = item && this.#sums.get(item);
+      if (sum && isEndOf(sum, items, at)) {
+        size = plus(size, sum.size);
+        break;
+      }
+      if (item) size = plus(size, this.#sizeOf(item));
     }
-    return { bytes, imageTokens: images, thinkingBytes };
+    const last = items.at(-1);
+    if (last) this.#sums.set(last, { ...endOf(items), size });
+    return size;
   }
 
   #sizeOf(item: Measured): Size {
@@ -189,7 +206,24 @@ function textSize(text: string): Size {
   return { bytes: Buffer.byteLength(text) + framingBytes, imageTokens: 0, thinkingBytes: 0 };
 }
 
+const nothing: Size = { bytes: 0, imageTokens: 0, thinkingBytes: 0 };
+
+function plus(a: Size, b: Size): Size {
+  return {
+    bytes: a.bytes + b.bytes,
+    imageTokens: a.imageTokens + b.imageTokens,
+    thinkingBytes: a.thinkingBytes + b.thinkingBytes,
+  };
+}
+
 function total(sizes: readonly Size[]): Size {
-  const sum = (name: keyof Size) => sizes.reduce((before, size) => before + size[name], 0);
-  return { bytes: sum("bytes"), imageTokens: sum("imageTokens"), thinkingBytes: sum("thinkingBytes") };
+  return sizes.reduce(plus, nothing);
+}
+
+function endOf(items: readonly object[]): ListEnd {
+  return { first: items[0], length: items.length };
+}
+
+function isEndOf(end: ListEnd, items: readonly object[], at: number): boolean {
+  return end.length === at + 1 && end.first === items[0];
 }

@@ -66,6 +66,8 @@ export const newSession = new RequestType<NewSessionParams, NewSessionResult, vo
 /** Parameters of `session/load`. */
 export interface LoadSessionParams {
   readonly sessionId: SessionId;
+  /** Only so many of the newest turns; all when absent. More may come all the same. */
+  readonly turns?: number;
 }
 /** Result of `session/load`: the state is the fold of `events`, then of `live`. */
 export interface LoadSessionResult {
@@ -73,6 +75,8 @@ export interface LoadSessionResult {
   /** What has been streamed of the step now running, coalesced; empty when no turn runs. */
   readonly live: readonly SessionDelta[];
   readonly running: boolean;
+  /** True when `events` leave out turns, which are asked for with a larger `turns`. */
+  readonly hasEarlier?: boolean;
 }
 /** Reads a session, repairs what a killed host left open, and subscribes the caller to its updates. */
 export const loadSession = new RequestType<LoadSessionParams, LoadSessionResult, void>("session/load");

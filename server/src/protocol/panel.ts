@@ -32,6 +32,8 @@ export interface ReferenceChip {
   readonly kind: "selection" | "file";
   /** False for what is only offered: the active editor, until the user adds it. */
   readonly included: boolean;
+  /** Bytes of the text that the model would be given. */
+  readonly bytes: number;
 }
 
 /** A file with pending hunks, as the panel lists it. */
@@ -73,6 +75,8 @@ export type ToPanel =
       readonly sessionId: SessionId | undefined;
       readonly events: readonly SessionEvent[];
       readonly live: readonly SessionDelta[];
+      /** True when there are turns before the ones in `events`. */
+      readonly hasEarlier?: boolean;
     }
   | { readonly type: "updates"; readonly sessionId: SessionId; readonly updates: readonly SessionUpdate[] }
   | { readonly type: "sessions"; readonly query: string; readonly sessions: readonly SessionSummary[] }
@@ -84,6 +88,8 @@ export type ToPanel =
       readonly today?: string;
       readonly titles?: { readonly [sessionId: string]: string };
     }
+  /** Explain where the time and the money of a turn went; of the last one that has ended where none is named. */
+  | { readonly type: "why"; readonly turnId?: TurnId }
   /** What the next request finds in the prompt cache; without a forecast nothing is known. */
   | { readonly type: "forecast"; readonly sessionId: SessionId; readonly forecast: CacheForecast | null }
   | { readonly type: "references"; readonly chips: readonly ReferenceChip[] }
@@ -114,6 +120,8 @@ export type FromPanel =
   | { readonly type: "stop" }
   | { readonly type: "new_session" }
   | { readonly type: "open_session"; readonly sessionId: SessionId }
+  /** Show more turns than the so many that are there. */
+  | { readonly type: "show_earlier"; readonly turns: number }
   | { readonly type: "list_sessions"; readonly query: string }
   | { readonly type: "show_cost" }
   /** Open what the cost view shows as a table that other programs read. */

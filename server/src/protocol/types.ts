@@ -144,6 +144,8 @@ export interface ModelChoice {
   readonly state: "ready" | "needs_key" | "recording";
   /** Which credential it needs, where it needs one. */
   readonly credential?: CredentialName;
+  /** Bytes of text that make a token for it, as far as is known: what a prompt will cost can be shown before it is sent. */
+  readonly bytesPerToken?: number;
 }
 
 /** Names of the credentials that Hermes knows. Their values never appear in events, logs or settings. */
@@ -276,6 +278,26 @@ export interface Failure {
   readonly message: string;
 }
 
+// ---------------------------------------------------------------------------------------------------- time
+
+/**
+ * What a step or a running call does for a while. Of a step: `build` composes the request and what it needs, `queue` waits
+ * for a place among the requests of its key, `wait` holds back before it is tried again, `connect` opens a connection,
+ * `first_token` waits for the answer to begin, `generation` reads it. Of a call: `apply` writes a change, `settle` waits
+ * for the editor to format it and to tell its problems; the rest of a call is its own work.
+ */
+export type PhaseName = "build" | "queue" | "wait" | "connect" | "first_token" | "generation" | "apply" | "settle";
+
+/** A stretch of the time of a step or a call. Those of one do not overlap. */
+export interface Phase {
+  readonly name: PhaseName;
+  /** Milliseconds from the `step_started` or `tool_started` that began it. */
+  readonly fromMs: number;
+  readonly ms: number;
+  /** Why it waits, in a sentence. */
+  readonly reason?: string;
+}
+
 // ---------------------------------------------------------------------------------------------------- tools
 
 /** What a tool does, in ACP's words. */
@@ -371,6 +393,8 @@ export type SessionEventBody =
       readonly recorded: boolean;
       /** The process that runs the turn: a turn whose host is gone is closed by the next one that opens the session. */
       readonly hostPid: number;
+      /** Milliseconds from the prompt's arrival to this event. Absent in journals from before it was recorded. */
+      readonly preparedMs?: number;
     }
   | {
       /** The answer of this turn was given before and is given again; no model is asked. Stored before its first step. */
@@ -451,6 +475,8 @@ export type SessionEventBody =
       readonly text: string;
       readonly isError: boolean;
       readonly durationMs: number;
+      /** In order; absent where the call only did its own work. */
+      readonly phases?: readonly Phase[];
     }
   | {
       readonly type: "step_finished";
@@ -464,6 +490,10 @@ export type SessionEventBody =
       /** Milliseconds from sending the request to its first event, and to its last. */
       readonly firstEventMs: number;
       readonly totalMs: number;
+      /** All attempts of the step, in order. Absent in journals from before they were recorded. */
+      readonly phases?: readonly Phase[];
+      /** The prompt was longer than this many tokens, above which the whole request has a higher price. */
+      readonly priceStepTokens?: number;
       /** The vendor's name of the response: later requests are compared with it. */
       readonly responseId?: string;
       /** Absent where no request was answered. */

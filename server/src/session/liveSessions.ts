@@ -87,6 +87,11 @@ export class LiveSessions {
     return this.#live.get(id);
   }
 
+  /** The session if it is in memory and has been read. */
+  present(id: SessionId): LiveSession | undefined {
+    return this.#present.get(id);
+  }
+
   /** Every session that is in memory, once all of them have been read. */
   async all(): Promise<readonly LiveSession[]> {
     const settled = await Promise.allSettled(this.#live.values());

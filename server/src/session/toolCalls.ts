@@ -7,7 +7,7 @@
 
 import { abortable, type Clock, Serial } from "../base/async.ts";
 import { messageOf, ToolError } from "../base/errors.ts";
-import { log } from "../base/trace.ts";
+import { inPhase, log } from "../base/trace.ts";
 import type {
   ApprovalChoice,
   BlobId,
@@ -236,7 +236,9 @@ function portsFor(deps: ToolCallDeps, callId: CallId, waitMs: () => number, sign
   /** Files as this call left them. */
   const written = new Map<string, FileText>();
   const change: ToolContext["change"] = (wanted) =>
-    deps.fileOrder.run(wanted.uri, () => applyChange({ ...deps, written }, callId, wanted, signal));
+    inPhase("apply", () =>
+      deps.fileOrder.run(wanted.uri, () => applyChange({ ...deps, written }, callId, wanted, signal)),
+    );
   return {
     turnId: deps.turnId,
     ...(deps.resultBytes === undefined ? {} : { resultBytes: deps.resultBytes() }),
@@ -244,11 +246,11 @@ function portsFor(deps: ToolCallDeps, callId: CallId, waitMs: () => number, sign
     lastSeen: (uri) => deps.memory.lastSeen.get(uri),
     saw: (file) => remember(deps.memory.lastSeen, file),
     change,
-    remove: (uri) => removeFile(filesOf(deps, callId), uri, signal),
-    move: (from, to) => moveFile(filesOf(deps, callId), from, to, signal),
+    remove: (uri) => inPhase("apply", () => removeFile(filesOf(deps, callId), uri, signal)),
+    move: (from, to) => inPhase("apply", () => moveFile(filesOf(deps, callId), from, to, signal)),
     settle: (wanted) => {
       const settling = { workspace: deps.workspace, written: (uri: string) => written.get(uri), change, waitMs };
-      return settleEdit(settling, wanted, signal);
+      return inPhase("settle", () => settleEdit(settling, wanted, signal));
     },
     observe: async (scope, run) => {
       const { session, store, workspace, turnId } = deps;

@@ -8,7 +8,7 @@
  */
 import type { Clock } from "../base/async.ts";
 import { isAbort, messageOf, ProviderError } from "../base/errors.ts";
-import { log } from "../base/trace.ts";
+import { log, PhaseRecorder } from "../base/trace.ts";
 import { BudgetError } from "../model/budget.ts";
 import type { ModelEvent, ModelRequest, ModelStop } from "../model/provider.ts";
 import type { TokenCounts } from "../model/tokens.ts";
@@ -65,14 +65,18 @@ export async function runTurn(deps: TurnDeps, turnId: TurnId, signal: AbortSigna
     const { model } = fallbacks;
     await deps.makeRoom?.(model, "step", signal);
     if (signal.aborted) return { stopReason: "cancelled" };
+    const phases = new PhaseRecorder(deps.clock.now);
+    phases.enter("build");
     await deps.session.append({ type: "step_started", turnId, step });
-    let answer = await runStep(deps, model, turnId, step, signal);
+    let answer = await runStep(deps, model, turnId, step, phases, signal);
     if (answer.error && canAskAgain(answer)) {
       const reason = messageOf(answer.error);
+      phases.enter("build");
       await deps.session.append({ type: "step_restarted", turnId, step, reason });
-      answer = await runStep(deps, model, turnId, step, signal);
+      answer = await runStep(deps, model, turnId, step, phases, signal);
     }
-    await deps.session.append(...promptEvents(deps, turnId, step, answer), stepFinished(model, turnId, step, answer));
+    const finished = { ...stepFinished(model, turnId, step, answer), phases: phases.phases };
+    await deps.session.append(...promptEvents(deps, turnId, step, answer), finished);
     if (signal.aborted) return { stopReason: "cancelled", ...unfinishedOf(answer) };
     if (isTooLong(answer) && (await deps.makeRoom?.(model, "refused", signal))) continue;
     if (answer.error) {
@@ -132,6 +136,7 @@ async function runStep(
   model: TurnModel,
   turnId: TurnId,
   step: number,
+  phases: PhaseRecorder,
   signal: AbortSignal,
 ): Promise<Answer> {
   const startedAt = deps.clock.now();
@@ -159,17 +164,24 @@ async function runStep(
     answer.fitted = fitRequest(deps.session.state, model.spec, deps.tools, account, deps.tokens);
     // The one place where it is known before it is sent that a conversation has grown too long.
     if (answer.fitted.tooLong) throw answer.fitted.tooLong;
-    answer.asked = { request: answer.fitted.request, ledger, at: startedAt };
-    for await (const event of model.provider.stream(answer.fitted.request, signal)) {
-      if (event.type !== "retry" && answer.events++ === 0) answer.firstEventMs = deps.clock.now() - startedAt;
-      await receive({ deps, model, turnId, step, answer, scheduler }, event).catch((error: unknown) => {
-        storeFailed = true;
-        throw error;
-      });
-    }
+    const { request } = answer.fitted;
+    answer.asked = { request, ledger, at: startedAt };
+    await phases.run(async () => {
+      for await (const event of model.provider.stream(request, signal)) {
+        if (event.type !== "retry" && answer.events++ === 0) {
+          answer.firstEventMs = deps.clock.now() - startedAt;
+          phases.enter("generation");
+        }
+        await receive({ deps, model, turnId, step, answer, scheduler }, event).catch((error: unknown) => {
+          storeFailed = true;
+          throw error;
+        });
+      }
+    });
   } catch (error) {
     answer.error = error;
   }
+  phases.end();
   answer.totalMs = deps.clock.now() - startedAt;
   await scheduler.drain();
   if (storeFailed) throw answer.error;
@@ -247,6 +259,9 @@ function promptEvents({ session, tokens }: TurnDeps, turnId: TurnId, step: numbe
 
 function stepFinished(model: TurnModel, turnId: TurnId, step: number, answer: Answer) {
   const cost = model.costOf(answer.usage);
+  const { inputTokens, cacheReadTokens, cacheWriteTokens } = answer.usage;
+  const priceStepTokens = model.spec.price?.cliff?.aboveTokens ?? Number.POSITIVE_INFINITY;
+  const isAbovePriceStep = inputTokens + cacheReadTokens + cacheWriteTokens > priceStepTokens;
   return {
     type: "step_finished",
     turnId,
@@ -256,6 +271,7 @@ function stepFinished(model: TurnModel, turnId: TurnId, step: number, answer: An
     ...(answer.fitted ? { context: sizeAsCounted(answer.fitted.size, answer.usage) } : {}),
     firstEventMs: answer.firstEventMs,
     totalMs: answer.totalMs,
+    ...(isAbovePriceStep ? { priceStepTokens } : {}),
     ...(answer.responseId === undefined ? {} : { responseId: answer.responseId }),
     ...cacheOf(answer),
   } as const;

@@ -10,6 +10,7 @@ import { RequestError } from "../../../server/src/base/errors.ts";
 import { AgentHost } from "../../../server/src/host.ts";
 import { findModel } from "../../../server/src/model/catalog.ts";
 import type { ModelRequest } from "../../../server/src/model/provider.ts";
+import { TokenCounts } from "../../../server/src/model/tokens.ts";
 import type {
   CacheBreakCause,
   ModelSpec,
@@ -223,6 +224,7 @@ export class Stage {
         select: async () => undefined,
         setCredential: () => undefined,
       },
+      tokens: new TokenCounts(),
       permissions: { rules: () => [], add: async () => undefined },
       ask: async () => "allow_once",
       onUpdate: (_, update) => {

@@ -247,3 +247,13 @@ test("the last turn that changed files and is not undone yet is undone", async (
   expect(await conversation.undoLast()).toBe(true);
   expect(asked.at(-1)).toBe(`session/undo ${JSON.stringify({ sessionId, turnId: say.turnId })}`);
 });
+
+test("a session is shown by its newest turns, and by twice as many as there are when earlier ones are wanted", async () => {
+  const loaded = { events: [], live: [], running: false, hasEarlier: true };
+  const { conversation, asked, posted } = world({ "session/load": () => loaded }, {}, [["session", "s1"]]);
+  await conversation.open("s1" as SessionId);
+  await conversation.showEarlier(14);
+  await conversation.open("s2" as SessionId);
+  expect(asked.map((line) => JSON.parse(line.replace("session/load ", "")).turns)).toEqual([5, 28, 5]);
+  expect(posted.every((message) => message.type === "session" && message.hasEarlier)).toBe(true);
+});

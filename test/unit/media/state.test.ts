@@ -16,6 +16,7 @@ import {
 import type { TurnView } from "../../../media/turnState.ts";
 import type { ToPanel } from "../../../server/src/protocol/panel.ts";
 import type {
+  CompactionId,
   CompactionReason,
   RestoreId,
   RestoreTarget,
@@ -383,4 +384,43 @@ test("what is pending is told for all sessions, and the page takes that of its o
   expect(pendingFiles(page)).toEqual([own]);
   expect(pendingFiles(reduce(page, { type: "pending", files: [] }))).toEqual([]);
   expect([page.follow, reduce(page, { type: "follow", on: true }).follow]).toEqual([false, true]);
+});
+
+describe("the context meter", () => {
+  const context = { window: 100_000, reserve: 20_000, parts: say.contextOf(40_000).parts };
+  const measured: SessionEventBody = { ...say.stepEnded(1), context } as SessionEventBody;
+  const later = (...bodies: readonly SessionEventBody[]) => {
+    const state = pageAfter({ type: "session", sessionId, events: say.numbered([...begun, measured]), live: [] });
+    return reduce(state, { type: "updates", sessionId, updates: say.numbered(bodies, 20) }).session.context;
+  };
+  const compacted: SessionEventBody = {
+    type: "compacted",
+    compactionId: "k1" as CompactionId,
+    reason: "manual",
+    means: "summary",
+    messages: 9,
+    summary: "All that was said.",
+    carried: "",
+    model: "test/model",
+    tokensBefore: 49_400,
+    tokensAfter: 12_000,
+    usage: { inputTokens: 0, cacheReadTokens: 0, cacheWriteTokens: 0, outputTokens: 0, thinkingTokens: 0 },
+    durationMs: 10,
+  };
+
+  test("keeps what the last request took, also where a step had none", () => {
+    expect(pageAfter().session.context).toBeUndefined();
+    expect(later(say.stepEnded(2))).toEqual(context);
+  });
+
+  test("after a compaction there is a summary in place of the conversation", () => {
+    expect(later(compacted)?.parts).toEqual({ ...context.parts, summary: 3_000, history: 0, attached: 0 });
+    expect(later(compacted, { type: "compaction_undone", compactionId: "k1" as CompactionId })).toBeUndefined();
+  });
+
+  test("is not known while the conversation is another, and not touched by a restore of files", () => {
+    const target: RestoreTarget = { type: "turn", turnId };
+    expect(later(restoring("r1", target, [turnId], [turnId]))).toBeUndefined();
+    expect(later(restoring("r1", target, [turnId], []))).toEqual(context);
+  });
 });
