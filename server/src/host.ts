@@ -62,7 +62,7 @@ import { resultLimit } from "./session/context.ts";
 import type { FallbackDeps, TurnModel } from "./session/fallback.ts";
 import { type LiveSession, LiveSessions } from "./session/liveSessions.ts";
 import { isSameLimit, type PauseDeps, Pauses } from "./session/pauses.ts";
-import { momentContext, sessionPrompt, toldDate } from "./session/prompt.ts";
+import { changedInstructions, momentContext, sessionPrompt, toldDate } from "./session/prompt.ts";
 import { isUnbegun } from "./session/reduce.ts";
 import { conflictOf, restore } from "./session/restore.ts";
 import { routeFacts } from "./session/routeFacts.ts";
@@ -543,9 +543,19 @@ export class AgentHost {
     if (session.state.turns.length > 0) await this.#assertHere(session);
     const [model, instructions] = await Promise.all([
       models.resolve(params.model, () => routeFacts(session.state, params)),
-      session.state.system === undefined ? this.#instructions() : undefined,
+      this.#instructions(),
     ]);
-    const begins = session.state.system === undefined;
+    const { system, turns, compactions } = session.state;
+    const begins = system === undefined;
+    // What went with earlier prompts is not in the conversation any more.
+    const compactedAt = turns.findIndex(({ turnId: id }) => id === compactions.at(-1)?.lastTurn);
+    const told = system === undefined ? undefined : { system, turns: turns.slice(compactedAt + 1) };
+    const facts = momentContext({
+      root: workspace.root,
+      platform: this.#deps.platform,
+      now: clock.now(),
+      toldDate: toldDate(turns),
+    });
     await session.append(
       ...(begins ? [{ type: "system_set", ...sessionPrompt(model.spec.contextTokens, instructions) } as const] : []),
       ...(session.state.title === undefined || isUnbegunAgain
@@ -556,12 +566,7 @@ export class AgentHost {
         turnId,
         prompt: params.prompt,
         origin: params.origin,
-        context: momentContext({
-          root: workspace.root,
-          platform: this.#deps.platform,
-          now: clock.now(),
-          toldDate: toldDate(session.state.turns),
-        }),
+        context: [facts, told ? changedInstructions(told, instructions) : ""].filter(Boolean).join("\n"),
         model: model.spec.id,
         recorded: model.spec.api === "recorded",
         hostPid: this.#deps.pid,
