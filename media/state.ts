@@ -205,6 +205,13 @@ export function selectedModel({ models, selected }: PanelState): ModelChoice | u
   return models.find(({ id }) => id === selected);
 }
 
+/** US dollars for a token that the selected model's prompt cache does not have; `undefined` where that is not known. */
+export function usdPerToken({ forecast, selected }: PanelState): number | undefined {
+  const usd = forecast?.anewUsd[selected];
+  // Rounded, so that another forecast of the same model gives the same number.
+  return forecast && usd !== undefined ? Number((usd / forecast.tokens).toPrecision(3)) : undefined;
+}
+
 /** All turns, oldest first. */
 export function turnsOf({ earlier, current }: SessionView): readonly TurnView[] {
   return current ? [...earlier, current] : earlier;

@@ -10,7 +10,7 @@ import type { Page } from "./page.ts";
 import { Button, Icon, IconButton } from "./parts.tsx";
 import { RestoreDivider } from "./restoreDivider.tsx";
 import { dividersAfter, goneTurns, isUndoable } from "./restoreState.ts";
-import { isRunning, type PanelState, pendingFiles, turnsOf } from "./state.ts";
+import { isRunning, type PanelState, pendingFiles, turnsOf, usdPerToken } from "./state.ts";
 import { Turn } from "./turn.tsx";
 import type { TurnView } from "./turnState.ts";
 
@@ -63,6 +63,7 @@ export function Transcript({ state, page }: { readonly state: PanelState; readon
       pendingIn={pending.has(turn.turnId) ? state.session.sessionId : undefined}
       asked={turn.turnId === state.why.turnId ? state.why.count : 0}
       models={state.models}
+      usdPerToken={usdPerToken(state)}
       root={state.workspace?.root}
       page={page}
     />

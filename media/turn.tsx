@@ -32,6 +32,8 @@ interface TurnProps {
   /** Counts how often the user has asked why this turn was slow or expensive. */
   readonly asked: number;
   readonly models: readonly ModelChoice[];
+  /** US dollars for a token of a prompt that the selected model's cache does not have, where that is known. */
+  readonly usdPerToken: number | undefined;
   readonly root: string | undefined;
   readonly page: Page;
 }
@@ -43,7 +45,13 @@ export const Turn = memo(function Turn(props: TurnProps) {
     <article class="turn">
       {skip > 0 ? null : <Request turn={turn} />}
       {skip > 0 || !turn.end || props.isGone ? null : (
-        <RestoreMenu turnId={turn.turnId} disabled={!props.canUndo} page={page} />
+        <RestoreMenu
+          turnId={turn.turnId}
+          tokens={turn.firstPromptTokens}
+          usdPerToken={props.usdPerToken}
+          disabled={!props.canUndo}
+          page={page}
+        />
       )}
       {turn.recorded ? <RecordedLabel page={page} /> : null}
       {turn.reused ? <ReusedLabel reused={turn.reused} turn={turn} page={page} /> : null}

@@ -83,6 +83,8 @@ export interface TurnView {
   readonly outputs: { readonly [callId: string]: string };
   readonly changes: readonly FileChange[];
   readonly usage: Usage;
+  /** Tokens of its first request: those before it, and its prompt. */
+  readonly firstPromptTokens?: number;
   /** US dollars; absent where no step had a price. */
   readonly cost?: number;
   readonly times: TurnTimes;
@@ -356,8 +358,10 @@ function dropped(
 function withCosts(turn: TurnView, event: Pick<Compacted, "usage" | "cost">): TurnView {
   const { usage, cost } = event;
   const sum = (name: Exclude<keyof Usage, "longCacheWriteTokens">) => turn.usage[name] + usage[name];
+  const promptTokens = usage.inputTokens + usage.cacheReadTokens + usage.cacheWriteTokens;
   return {
     ...turn,
+    ...(turn.firstPromptTokens === undefined && promptTokens > 0 ? { firstPromptTokens: promptTokens } : {}),
     usage: {
       inputTokens: sum("inputTokens"),
       cacheReadTokens: sum("cacheReadTokens"),

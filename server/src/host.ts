@@ -58,7 +58,7 @@ import { hasGrown } from "./session/compactPlan.ts";
 import { resultLimit } from "./session/context.ts";
 import type { FallbackDeps, TurnModel } from "./session/fallback.ts";
 import { type LiveSession, LiveSessions } from "./session/liveSessions.ts";
-import { momentContext, sessionPrompt, toldDate } from "./session/prompt.ts";
+import { changedInstructions, momentContext, sessionPrompt, toldDate } from "./session/prompt.ts";
 import { isUnbegun } from "./session/reduce.ts";
 import { conflictOf, restore } from "./session/restore.ts";
 import { openOwner, type Session } from "./session/session.ts";
@@ -510,11 +510,18 @@ export class AgentHost {
     // A conversation that went back to its beginning is about something else now.
     const isUnbegunAgain = isUnbegun(session.state) && session.state.turns.length > 0;
     if (session.state.turns.length > 0) await this.#assertHere(session);
-    const [model, instructions] = await Promise.all([
-      models.resolve(params.model),
-      session.state.system === undefined ? this.#instructions() : undefined,
-    ]);
-    const begins = session.state.system === undefined;
+    const [model, instructions] = await Promise.all([models.resolve(params.model), this.#instructions()]);
+    const { system, turns, compactions } = session.state;
+    const begins = system === undefined;
+    // What went with earlier prompts is not in the conversation any more.
+    const compactedAt = turns.findIndex(({ turnId: id }) => id === compactions.at(-1)?.lastTurn);
+    const told = system === undefined ? undefined : { system, turns: turns.slice(compactedAt + 1) };
+    const facts = momentContext({
+      root: workspace.root,
+      platform: this.#deps.platform,
+      now: clock.now(),
+      toldDate: toldDate(turns),
+    });
     await session.append(
       ...(begins ? [{ type: "system_set", ...sessionPrompt(model.spec.contextTokens, instructions) } as const] : []),
       ...(session.state.title === undefined || isUnbegunAgain
@@ -525,12 +532,7 @@ export class AgentHost {
         turnId,
         prompt: params.prompt,
         origin: params.origin,
-        context: momentContext({
-          root: workspace.root,
-          platform: this.#deps.platform,
-          now: clock.now(),
-          toldDate: toldDate(session.state.turns),
-        }),
+        context: [facts, told ? changedInstructions(told, instructions) : ""].filter(Boolean).join("\n"),
         model: model.spec.id,
         recorded: model.spec.api === "recorded",
         hostPid: this.#deps.pid,

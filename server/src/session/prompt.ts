@@ -101,3 +101,26 @@ export function toldDate(turns: readonly Pick<TurnRecord, "context" | "gone">[])
 }
 
 const dateLine = /^Date: (.+)$/m;
+
+/** What the conversation was told so far, as far as it still is in it. */
+export interface Told {
+  readonly system: string;
+  readonly turns: readonly Pick<TurnRecord, "context" | "gone">[];
+}
+
+/**
+ * Goes with a prompt when the project's instructions are no longer those that the conversation was told last; empty
+ * otherwise. The system prompt stays as it was, or everything after it would be read and paid for anew.
+ */
+export function changedInstructions({ system, turns }: Told, instructions: string | undefined): string {
+  const { role, instructions: first } = splitSystemPrompt(system);
+  const now = splitSystemPrompt(systemPrompt(instructions, role === smallRole ? "small" : "large")).instructions;
+  const text = now === "" ? "AGENTS.md is gone: what was told of it no longer holds." : changedHeading + now.trim();
+  const block = `<instructions>\n${text}\n</instructions>`;
+  const told = turns.findLast(({ context, gone }) => !gone && instructionBlock.test(context));
+  const isSame = told ? told.context.includes(block) : now === first;
+  return isSame ? "" : block;
+}
+
+const changedHeading = "AGENTS.md has changed. From now on this holds in its place:\n\n";
+const instructionBlock = /^<instructions>$/m;

@@ -43,10 +43,7 @@ const files = Object.fromEntries(
     `export const value${at} = "${`${at} `.repeat(40 + at * 9)}";\n`,
   ]),
 );
-const workspace = createMemoryWorkspace({
-  ...files,
-  "AGENTS.md": `Tabs, never spaces.\n${"Keep it small. ".repeat(150)}`,
-});
+const instructions = `Tabs, never spaces.\n${"Keep it small. ".repeat(150)}`;
 /** A picture of one point. */
 const picture = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==";
 /** Unread tokens that an honest ledger may pass over: half a step of OpenAI's cache, and its own slack. */
@@ -61,6 +58,7 @@ export interface StageOptions {
 /** One conversation under test. */
 export class Stage {
   readonly vendor: Vendor;
+  readonly #workspace = createMemoryWorkspace({ ...files, "AGENTS.md": instructions });
   readonly events: SessionEvent[] = [];
   readonly clock: Clock;
   sessionId = "" as SessionId;
@@ -89,6 +87,7 @@ export class Stage {
   /** Plays one turn; returns what is wrong with it. */
   async play(turn: Turn): Promise<readonly string[]> {
     this.#now += turn.pauseMs;
+    if (turn.instructions !== undefined) this.#workspace.set("AGENTS.md", `${turn.instructions}\n${instructions}`);
     if (turn.restart) await this.restart();
     const before = this.#model;
     const model = models[turn.model] ?? before;
@@ -216,7 +215,7 @@ export class Stage {
     const { store = (one) => one, registry } = this.#options;
     return new AgentHost({
       store: store(this.#store),
-      workspace,
+      workspace: this.#workspace,
       createRegistry: registry ?? (() => createRegistry(createBuiltinTools({ clock: this.clock }))),
       models: {
         list: async () => ({ models: [], selected: this.#model.id }),

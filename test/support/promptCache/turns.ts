@@ -12,6 +12,8 @@ import type { VendorStep } from "./vendor.ts";
 export interface Turn {
   readonly pauseMs: number;
   readonly restart: boolean;
+  /** The project's instructions begin with this from now on. */
+  readonly instructions: string | undefined;
   readonly model: number;
   /** Back to right before the prompt so many turns ago. */
   readonly restoreTo: number | undefined;
@@ -59,6 +61,7 @@ const turn: fc.Arbitrary<Turn> = fc
   .record({
     pauseMs: pause,
     restart: fc.integer({ min: 0, max: 9 }).map((one) => one === 0),
+    instructions: fc.option(fc.lorem({ maxCount: 3 }), { nil: undefined, freq: 12 }),
     model: fc.oneof({ weight: 8, arbitrary: fc.constant(-1) }, { weight: 1, arbitrary: fc.nat(3) }),
     restoreTo: fc.option(fc.nat(3), { nil: undefined, freq: 8 }),
     compact: fc.integer({ min: 0, max: 14 }).map((one) => one === 0),

@@ -11,6 +11,7 @@ import {
   pendingFiles,
   reduce,
   turnsOf,
+  usdPerToken,
 } from "../../../media/state.ts";
 import type { TurnView } from "../../../media/turnState.ts";
 import type { ToPanel } from "../../../server/src/protocol/panel.ts";
@@ -79,6 +80,18 @@ function outline(turn: TurnView): readonly string[] {
 }
 
 const begun = [say.started("Hi"), stepStarted(1)];
+
+test("a forecast is of the session on screen, and gives what a token costs anew", () => {
+  const forecast = { tokens: 80_000, warmUntilAt: 1, anewUsd: { "a/b": 0.2 } };
+  const shown = reduce(initialState, { type: "session", sessionId: "f1" as SessionId, events: [], live: [] });
+  const chosen = reduce(shown, { type: "models", models: [], selected: "a/b" });
+  const told = reduce(chosen, { type: "forecast", sessionId: "f1" as SessionId, forecast });
+  expect([told.forecast, usdPerToken(told), usdPerToken(chosen)]).toEqual([forecast, 0.0000025, undefined]);
+  expect(reduce(chosen, { type: "forecast", sessionId: "f2" as SessionId, forecast }).forecast).toBeUndefined();
+  expect(
+    reduce(told, { type: "session", sessionId: "f2" as SessionId, events: [], live: [] }).forecast,
+  ).toBeUndefined();
+});
 
 describe("a turn streams", () => {
   const rows: readonly [string, readonly SessionEventBody[], readonly SessionDelta[], readonly string[]][] = [
@@ -329,7 +342,7 @@ describe("the page", () => {
 
   test("ignores updates of other sessions, and events that it has", () => {
     const state = pageAfter(running);
-    const other = "s2" as SessionId;
+    const other = "f2" as SessionId;
     expect(reduce(state, { type: "updates", sessionId: other, updates: [text("x")] })).toBe(state);
     const again = reduce(state, { type: "updates", sessionId, updates: say.numbered(begun) });
     expect(turnsOf(again.session)).toEqual(turnsOf(state.session));

@@ -1,7 +1,13 @@
 /** The system prompt: its size, its bytes, the project's instructions in it, and what goes beside it. */
 import { describe, expect, test } from "vitest";
 import { systemClock } from "../../../server/src/base/async.ts";
-import { momentContext, sessionPrompt, systemPrompt, toldDate } from "../../../server/src/session/prompt.ts";
+import {
+  changedInstructions,
+  momentContext,
+  sessionPrompt,
+  systemPrompt,
+  toldDate,
+} from "../../../server/src/session/prompt.ts";
 import { createBuiltinTools } from "../../../server/src/tools/builtin/builtinTools.ts";
 import { createRegistry } from "../../../server/src/tools/registry.ts";
 import { startPlay } from "../../support/play.ts";
@@ -119,5 +125,30 @@ describe("a session that begins with a small window", () => {
 
   test("is no other from 16,384 tokens on", () => {
     expect(sessionPrompt(16_384, "Use tabs.")).toEqual({ text: systemPrompt("Use tabs.") });
+  });
+});
+
+describe("instructions that change during a session", () => {
+  const system = systemPrompt("Tabs.");
+  const none = { context: "", gone: false };
+
+  test("are told once with the next prompt, and the system prompt stays", () => {
+    expect(changedInstructions({ system, turns: [none] }, "Tabs.\r\n")).toBe("");
+    const told = changedInstructions({ system, turns: [none] }, "Spaces.");
+    expect(told).toMatch(/^<instructions>\nAGENTS.md has changed[\s\S]*Spaces\.\n<\/instructions>$/);
+    const turns = [none, { context: `<context>\nDate: 2026-11-21\n</context>\n${told}`, gone: false }];
+    expect(changedInstructions({ system, turns }, "Spaces.")).toBe("");
+    expect(changedInstructions({ system, turns }, "Tabs.")).toContain("Tabs.");
+  });
+
+  test("are told again when the prompt that they went with is gone", () => {
+    const told = changedInstructions({ system, turns: [none] }, "Spaces.");
+    expect(changedInstructions({ system, turns: [{ context: told, gone: true }] }, "Spaces.")).toBe(told);
+  });
+
+  test("may come and go", () => {
+    expect(changedInstructions({ system, turns: [none] }, undefined)).toContain("AGENTS.md is gone");
+    expect(changedInstructions({ system: systemPrompt(undefined), turns: [none] }, undefined)).toBe("");
+    expect(changedInstructions({ system: systemPrompt(undefined), turns: [none] }, "New.")).toContain("New.");
   });
 });
