@@ -122,4 +122,6 @@ test("a request fits when it leaves room for an answer and for a summary after i
   expect(summaryTokens(model)).toBe(16_384);
   expect(summaryTokens({ ...model, contextTokens: 8_192 })).toBe(1_024);
   expect([fitsWindow(model, 167_232), fitsWindow(model, 167_233)]).toEqual([true, false]);
+  const large = { ...model, contextTokens: 1_000_000 };
+  expect([fitsWindow(large, 923_616), fitsWindow(large, 923_617)]).toEqual([true, false]);
 });
