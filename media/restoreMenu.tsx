@@ -5,7 +5,7 @@
  */
 import { useEffect, useRef, useState } from "preact/hooks";
 import type { TurnId } from "../server/src/protocol/types.ts";
-import { count, dollars } from "./format.ts";
+import { count, dollars } from "../server/src/report/numbers.ts";
 import type { Page } from "./page.ts";
 
 /** What going back costs at most, when the prompt cache has none of what is sent then. */
