@@ -14,6 +14,7 @@ import type { Workspace } from "../workspace/workspace.ts";
 import { recoverRestore } from "./restore.ts";
 import { Review } from "./review.ts";
 import { createSession, openOwner, openSession, type Session, type SessionDeps } from "./session.ts";
+import { heldMessages } from "./thread.ts";
 import type { SessionMemory } from "./toolCalls.ts";
 
 /** A session in memory. */
@@ -191,7 +192,7 @@ export class LiveSessions {
   }
 
   #isTooMuch(): boolean {
-    const messages = [...this.#present.values()].reduce((sum, { session }) => sum + session.state.settled.length, 0);
+    const messages = [...this.#present.values()].reduce((sum, { session }) => sum + heldMessages(session.state), 0);
     return this.#live.size > idleSessionLimit || messages > idleMessageLimit;
   }
 
