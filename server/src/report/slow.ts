@@ -46,9 +46,9 @@ function approvals(turn: Turn): readonly Finding[] {
   const asked = spansOf(turn, "approval");
   const [longest] = asked;
   const others = asked.length > 1 ? ` and ${asked.length - 1} more` : "";
-  return [
-    ofTime(turn, "approval", ms, `it waited for your approval of “${longest?.row.label}”${others}`, longest?.row),
-  ];
+  const isCall = longest?.row.operation === "execute_tool";
+  const what = isCall ? `for your approval of “${longest.row.label}”` : "for you at a limit";
+  return [ofTime(turn, "approval", ms, `it waited ${what}${others}`, longest?.row)];
 }
 
 function slowTools(turn: Turn): readonly Finding[] {

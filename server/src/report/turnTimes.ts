@@ -74,6 +74,8 @@ export interface TurnTimes {
   readonly calls: readonly CallTimes[];
   readonly changes: readonly ModelChangeTimes[];
   readonly compactions: readonly CompactionTimes[];
+  /** When it waited for the user at a limit; `toAt` is absent while it does, or where its host was gone. */
+  readonly waits: readonly { readonly fromAt: number; readonly toAt?: number }[];
   /** Of the last event, and of the last one before that moment. */
   readonly lastAt: number;
   readonly beforeAt: number;
@@ -82,7 +84,7 @@ export interface TurnTimes {
 /** The times of a turn that begins. */
 export function beginTimes({ at, preparedMs = 0, model }: Extract<SessionEvent, { type: "turn_started" }>): TurnTimes {
   const startedAt = at - preparedMs;
-  const nothing = { steps: [], calls: [], changes: [], compactions: [] };
+  const nothing = { steps: [], calls: [], changes: [], compactions: [], waits: [] };
   return { startedAt, model, reused: false, ...nothing, lastAt: at, beforeAt: at };
 }
 
@@ -114,13 +116,21 @@ export function foldTimes(times: TurnTimes, event: SessionEvent): TurnTimes {
       }));
     }
     case "model_changed": {
-      const { at, step, label, reason } = event;
-      return { ...next, model: event.to, changes: [...times.changes, { at, step, label, reason }] };
+      const { at, step, label, reason, to } = event;
+      const changed = { ...next, model: to, changes: [...times.changes, { at, step, label, reason }] };
+      // At a limit the step goes on with the other model.
+      return withLastStep(changed, (last) => (last.endedAt === undefined ? { ...last, model: to } : last));
     }
     case "compacted": {
       const { at, durationMs: ms, tokensBefore, tokensAfter, cost } = event;
       const compaction = { at, ms, tokensBefore, tokensAfter, ...(cost === undefined ? {} : { cost }) };
       return { ...next, compactions: [...times.compactions, compaction] };
+    }
+    case "budget_reached":
+      return { ...next, waits: [...times.waits, { fromAt: event.at }] };
+    case "budget_resolved": {
+      const wait = times.waits.at(-1);
+      return wait ? { ...next, waits: times.waits.with(-1, { ...wait, toAt: event.at }) } : next;
     }
     case "assistant_block": {
       const { part } = event.block;

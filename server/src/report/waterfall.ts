@@ -64,7 +64,7 @@ export interface Span {
 
 /** A row: what it is, and its bars. */
 export interface Row {
-  /** Stable within a turn: `prepare`, `step 2`, `call ID`, `compaction 1`, `paint`. */
+  /** Stable within a turn: `prepare`, `step 2`, `call ID`, `compaction 1`, `limit 1`, `paint`. */
   readonly id: string;
   /** OpenTelemetry's name of the operation, where it has one. */
   readonly operation?: "chat" | "execute_tool";
@@ -103,6 +103,7 @@ export function waterfallOf(times: TurnTimes, paintMs?: number): Waterfall {
     row("prepare", "Before the first step", [prepareSpan(times, end)]),
     ...times.steps.map((step, index) => stepRow(times, step, index)),
     ...times.compactions.map((compaction, index) => compactionRow(times, compaction, index)),
+    ...times.waits.map((wait, index) => limitRow(times, wait, index, end)),
     ...times.calls.map((call) => callRow(times, call, end)),
     ...(paintMs ? [row("paint", "Drawing the end", [{ cause: "paint", fromMs: end, toMs: totalMs }])] : []),
   ]
@@ -170,6 +171,11 @@ function stepRow(times: TurnTimes, step: StepTimes, index: number): OpenRow {
 function compactionRow({ startedAt }: TurnTimes, { at, ms }: CompactionTimes, index: number): OpenRow {
   const toMs = at - startedAt;
   return row(`compaction ${index + 1}`, "Compaction", [{ cause: "compaction", fromMs: toMs - ms, toMs }], "chat");
+}
+
+function limitRow({ startedAt }: TurnTimes, wait: TurnTimes["waits"][number], index: number, end: number): OpenRow {
+  const toMs = wait.toAt === undefined ? end : wait.toAt - startedAt;
+  return row(`limit ${index + 1}`, "A limit", [{ cause: "approval", fromMs: wait.fromAt - startedAt, toMs }]);
 }
 
 function phasesOf({ phases, endedAt, firstEventMs, totalMs }: StepTimes): readonly Phase[] {

@@ -146,6 +146,7 @@ async function runWithinLimits(
   for (;;) {
     const answer = await runStep(deps, fallbacks.model, turnId, step, phases, signal);
     if (!(await limits.mayAskAgain(answer.error, step, requestFor, signal))) return answer;
+    phases.enter("build");
   }
 }
 

@@ -167,3 +167,38 @@ test("whatever overlaps or is out of order, parts add up, bars are within the tu
     { seed: 20261121, numRuns: 300 },
   );
 });
+
+test("a wait at a limit is a wait for the user, in the step that goes on after it or before one", () => {
+  const question = {
+    sessionId: "s1" as SessionId,
+    turnId,
+    reached: { period: "turn", unit: "steps", limit: 1, spent: 1, needed: 1 },
+    message: "",
+    proposed: 2,
+    proposedLabel: "",
+  } as const;
+  const reached = (step: number) => ({ type: "budget_reached", turnId, step, question }) as const;
+  const resolved = { type: "budget_resolved", turnId, choice: { type: "raise", limit: 2 }, by: "user" } as const;
+  const change = { from: "test/model", to: "test/small", label: "Small", reason: "", price: "cheaper" } as const;
+  const phases = [
+    { name: "build", fromMs: 0, ms: 5 },
+    { name: "generation", fromMs: 110, ms: 90 },
+  ] as const;
+  const times = timesOf(
+    1000,
+    [0, stepStarted(1)],
+    [10, reached(1)],
+    [100, resolved],
+    [101, { type: "model_changed", turnId, step: 1, ...change }],
+    [200, stepFinished(1, { phases })],
+    [210, reached(2)],
+    [500, resolved],
+    [510, stepStarted(2)],
+    [900, stepFinished(2, { phases: [{ name: "generation", fromMs: 0, ms: 390 }] })],
+  );
+  expect(times.steps.map(({ model }) => model)).toEqual(["test/small", "test/small"]);
+  const { rows, parts } = waterfallOf(times);
+  expect(rows.map(({ id }) => id).toSorted()).toEqual(["limit 1", "limit 2", "step 1", "step 2"]);
+  expect(parts.find(({ cause }) => cause === "approval")?.ms).toBe(90 + 290);
+  expect(parts.reduce((sum, { ms }) => sum + ms, 0)).toBe(1000);
+});
