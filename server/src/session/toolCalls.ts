@@ -22,7 +22,7 @@ import type { SessionStore } from "../storage/store.ts";
 import { countLines } from "../text/diff.ts";
 import { encodeText, isAscii, utf8, withMarkOf } from "../text/encoding.ts";
 import { sameButForEndings } from "../text/lineEndings.ts";
-import { sameWords } from "../text/pending.ts";
+import { sameWords } from "../text/userEdits.ts";
 import {
   decidePermission,
   type PermissionDecision,
