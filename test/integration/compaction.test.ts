@@ -83,6 +83,10 @@ test.each(wires)("40 rules and a todo list survive 10 compactions word for word 
   const done = compactions(play);
   expect(new Set(done.map(({ means }) => means))).toEqual(new Set([wire === "openai-chat" ? "summary" : "vendor"]));
   expect(done.every(({ usage, cost }) => usage.outputTokens > 0 && (cost ?? 0) > 0)).toBe(true);
+  // The request for a summary reads what the turn before it has written to the vendor's cache.
+  for (const { inputTokens, cacheReadTokens, cacheWriteTokens } of done.map(({ usage }) => usage)) {
+    expect(cacheReadTokens / (inputTokens + cacheReadTokens + cacheWriteTokens)).toBeGreaterThan(0.8);
+  }
 });
 
 for (const { what, step } of troubles) {
@@ -226,6 +230,17 @@ test("in the background it is done at the end of a turn, told while it runs, and
   expect(turnId).toBeDefined();
   const [row] = await play.local.spending.rows(1);
   expect(row).toMatchObject({ requests: 2, estimated: 0 });
+});
+
+test("no request for a summary passes a limit on spending; it is then cut by rule", async () => {
+  await using play = await startPlay({
+    script: scripts(1, { say: "In short." }),
+    settings: { "budget.session.requests": 1 },
+  });
+  const { sessionId } = await play.prompt("First");
+  expect(await play.local.host.compact({ sessionId }, signal)).toEqual({ compacted: true });
+  expect(compactions(play)).toMatchObject([{ means: "extract" }]);
+  expect(play.double.requests).toHaveLength(1);
 });
 
 test("a compaction that the user cancels changes nothing", async () => {

@@ -8,6 +8,7 @@ import type { Browser, Locator } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { FromPanel, ToPanel } from "../../server/src/protocol/panel.ts";
 import type { RestoreId, SessionEvent, SessionEventBody, SessionId } from "../../server/src/protocol/types.ts";
+import { compacted } from "../support/events.ts";
 import {
   buildPanel,
   openBrowser,
@@ -582,7 +583,7 @@ describe("a finished turn", () => {
 
   test("is followed by the line of a compaction, which unfolds and undoes it", () =>
     withPanel(
-      [session(...begun, say.block(1, 0, { type: "text", text: "Done." }), ended, say.compacted())],
+      [session(...begun, say.block(1, 0, { type: "text", text: "Done." }), ended, compacted())],
       async (panel) => {
         const line = button(panel, "Conversation compacted: 82k → 9k tokens, $0.0296");
         await line.press("Enter");
@@ -592,7 +593,7 @@ describe("a finished turn", () => {
         await panel.page.getByText("What models are given in its place").click();
         await panel.page.getByText("Use tabs.").waitFor();
         await button(panel, "Undo compaction").press("Enter");
-        const { compactionId } = say.compacted();
+        const { compactionId } = compacted();
         expect(await panel.posted()).toEqual([{ type: "undo_compaction", compactionId }]);
         const undone: SessionEventBody = { type: "compaction_undone", compactionId };
         await panel.send({ type: "updates", sessionId, updates: say.numbered([undone], 20) });

@@ -8,8 +8,6 @@ import type {
   AssistantPart,
   BlobId,
   CallId,
-  Compacted,
-  CompactionId,
   ContextSize,
   Json,
   ModelChoice,
@@ -133,26 +131,6 @@ export function changed(id: string, path: string, added: number, removed: number
       addedLines: added,
       removedLines: removed,
     },
-  };
-}
-
-/** The conversation was compacted. */
-export function compacted(changes: Partial<Compacted> = {}): Compacted {
-  return {
-    type: "compacted",
-    compactionId: "k1" as CompactionId,
-    reason: "window",
-    means: "vendor",
-    messages: 40,
-    summary: "The parser was *rewritten*.",
-    carried: "<compacted-conversation>\n\nUse tabs.\n\n</compacted-conversation>",
-    model: "anthropic/claude-sonnet-5-5",
-    tokensBefore: 82_400,
-    tokensAfter: 9_100,
-    usage: { inputTokens: 0, cacheReadTokens: 82_000, cacheWriteTokens: 0, outputTokens: 900, thinkingTokens: 0 },
-    cost: 0.0296,
-    durationMs: 4_200,
-    ...changes,
   };
 }
 

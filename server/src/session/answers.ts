@@ -121,6 +121,8 @@ async function keep({ session }: TurnDeps, answers: AnswerDeps, claim: Miss, sig
     const messages = messagesOf(session.state);
     const calls = madeCalls(messages);
     if (session.state.turns.some(({ changes }) => changes.length > 0)) return;
+    // What was read before a compaction is not in the messages any more.
+    if (session.state.compactions.length > 0) return;
     if (calls.some(({ name }) => !isReading(answers.kindOf(name)))) return;
     const evidence = await gatherEvidence(answers, calls, signal);
     if (evidence) await claim.keep(answerText(messages), evidence);

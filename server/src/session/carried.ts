@@ -44,11 +44,13 @@ export function carriedText(
 ): string {
   const turns = state.turns.filter((turn) => !turn.gone);
   const spoken = turns.filter((turn) => turn.turnId !== turnId);
-  const context = turns.find((turn) => turn.context !== "" && turn.turnId !== turnId)?.context;
+  const contexts = spoken.map(({ context }) => context).filter((context) => context !== "");
+  // Where it is, and the newest date that was told.
+  const told = new Set([...contexts.slice(0, 1), ...contexts.slice(-1)]);
   return [
     carriedMark,
     `The conversation so far was compacted to save room (compaction ${state.compactions.length + 1}). This is what is carried over; the user has not just written it.`,
-    ...(context ? [context] : []),
+    ...told,
     ...section("What the user has said, word for word", userWords(spoken, room.words)),
     ...section("Files that were changed", changedFiles(state, turns)),
     ...(followsBlock ? ["The summary of what was done stands before this message."] : []),

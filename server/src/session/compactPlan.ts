@@ -23,6 +23,8 @@ const fullShare = 0.85;
 const boundaryShare = 0.7;
 /** Tokens above which it is one whatever the window: further turns then pay for it within five (2026-11, warm, read at 0.05). */
 const boundaryTokens = 400_000;
+/** Part of the window that one more step may need at least. */
+const stepShare = 0.06;
 /** Turns between two compactions, unless a request would not fit. */
 const turnsBetween = 3;
 /** Tokens that a summary may have, thinking included. */
@@ -35,9 +37,10 @@ export function summaryTokens({ contextTokens, maxOutputTokens }: ModelSpec): nu
   return Math.min(mostSummaryTokens, maxOutputTokens, Math.floor(contextTokens * summaryShare));
 }
 
-/** Whether a request of `tokens` leaves room for an answer, and to ask for a summary after that. */
+/** Whether a request of `tokens` leaves room for an answer with its results, and to ask for a summary after that. */
 export function fitsWindow(model: ModelSpec, tokens: number): boolean {
-  return tokens + 2 * summaryTokens(model) <= model.contextTokens;
+  const step = Math.max(summaryTokens(model), stepShare * model.contextTokens);
+  return tokens + step + summaryTokens(model) <= model.contextTokens;
 }
 
 /** Why to compact before the next request, if one should. */

@@ -25,6 +25,7 @@ import type {
   SessionId,
   TurnId,
 } from "../../../server/src/protocol/types.ts";
+import { compacted } from "../../support/events.ts";
 import * as say from "../../support/panelMessages.ts";
 
 const { sessionId, turnId } = say;
@@ -303,10 +304,10 @@ describe("a compaction", () => {
     reason,
   });
   const finished: SessionEventBody = { type: "turn_finished", turnId, stopReason: "end_turn" };
-  const compactionId = say.compacted().compactionId;
+  const compactionId = compacted().compactionId;
 
   test("is a line of its turn, and counts among its costs", () => {
-    const turn = current(streamed([...begun, say.stepEnded(1), say.compacted(), stepStarted(2)]));
+    const turn = current(streamed([...begun, say.stepEnded(1), compacted(), stepStarted(2)]));
     expect(outline(turn)).toEqual(["(compacted by vendor)"]);
     expect([turn.usage.cacheReadTokens, turn.cost]).toEqual([87_200, 0.0419]);
   });
@@ -315,7 +316,7 @@ describe("a compaction", () => {
     const undone: SessionEventBody = { type: "compaction_undone", compactionId };
     const again = say.started("Again", false, "t2" as typeof turnId);
     const turns = (...events: readonly SessionEventBody[]) =>
-      turnsOf(streamed([...begun, finished, say.compacted(), ...events]).session).map(outline);
+      turnsOf(streamed([...begun, finished, compacted(), ...events]).session).map(outline);
     expect(turns(undone)).toEqual([["(compaction undone)"]]);
     expect(turns(again, undone)).toEqual([["(compaction undone)"], []]);
   });

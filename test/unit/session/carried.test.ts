@@ -56,6 +56,12 @@ describe("the user's words", () => {
     expect(text).not.toContain("AAAA");
   });
 
+  test("come with the facts of the first moment and the newest date", () => {
+    const turns = ["root", "Monday", "Tuesday", ""].map((context, at) => ({ ...started(`t${at}`, "x"), context }));
+    const text = carriedText(stateOf(...turns), options, room);
+    expect(["root", "Monday", "Tuesday"].map((fact) => text.includes(fact))).toEqual([true, false, true]);
+  });
+
   test("are the newest where there is no room for all, and that is said", () => {
     const turns = Array.from({ length: 10 }, (_, at) => started(`t${at}`, `Message number ${at}. ${"x".repeat(200)}`));
     const text = carriedText(stateOf(...turns), options, { words: 1_000, extract: 0 });

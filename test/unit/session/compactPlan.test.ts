@@ -1,6 +1,6 @@
 /** When a conversation is compacted: a table of how full it is, what was done lately, and what the settings say. */
 import { describe, expect, test } from "vitest";
-import type { CompactionId, ModelSpec, SessionEventBody, TurnId } from "../../../server/src/protocol/types.ts";
+import type { ModelSpec, SessionEventBody, TurnId } from "../../../server/src/protocol/types.ts";
 import {
   type CompactionPolicy,
   dueAfterTurn,
@@ -9,7 +9,7 @@ import {
   summaryTokens,
 } from "../../../server/src/session/compactPlan.ts";
 import { initialState, reduceAll, type SessionState } from "../../../server/src/session/reduce.ts";
-import { createEvents, says, started } from "../../support/events.ts";
+import { compacted, createEvents, says, started } from "../../support/events.ts";
 
 const model: ModelSpec = {
   id: "test/model",
@@ -33,25 +33,11 @@ const turn = (id: string, steps = 1): readonly SessionEventBody[] => [
   ]).flat(),
   { type: "turn_finished", turnId: id as TurnId, stopReason: "end_turn" },
 ];
-const compacted: SessionEventBody = {
-  type: "compacted",
-  compactionId: "k" as CompactionId,
-  reason: "manual",
-  means: "extract",
-  messages: 2,
-  summary: "",
-  carried: "carried",
-  model: "test/model",
-  tokensBefore: 2,
-  tokensAfter: 1,
-  usage: { inputTokens: 0, cacheReadTokens: 0, cacheWriteTokens: 0, outputTokens: 0, thinkingTokens: 0 },
-  durationMs: 0,
-};
 const stateOf = (...bodies: readonly (SessionEventBody | readonly SessionEventBody[])[]): SessionState =>
   reduceAll(initialState, createEvents(...bodies.flat()));
 const once = stateOf(turn("t1"));
-const justDone = stateOf(turn("t1"), compacted, turn("t2"));
-const longAgo = stateOf(turn("t1"), compacted, turn("t2"), turn("t3"), turn("t4"));
+const justDone = stateOf(turn("t1"), compacted(), turn("t2"));
+const longAgo = stateOf(turn("t1"), compacted(), turn("t2"), turn("t3"), turn("t4"));
 
 describe("before a step", () => {
   test.each([
@@ -99,7 +85,7 @@ describe("before a step", () => {
     },
     {
       what: "as many steps, counted from the last compaction",
-      state: stateOf(turn("t1", 20), compacted, turn("t2")),
+      state: stateOf(turn("t1", 20), compacted(), turn("t2")),
       tokens: 10,
       policy: { ...auto, maxSteps: 20 },
       due: undefined,
@@ -136,4 +122,6 @@ test("a request fits when it leaves room for an answer and for a summary after i
   expect(summaryTokens(model)).toBe(16_384);
   expect(summaryTokens({ ...model, contextTokens: 8_192 })).toBe(1_024);
   expect([fitsWindow(model, 167_232), fitsWindow(model, 167_233)]).toEqual([true, false]);
+  const large = { ...model, contextTokens: 1_000_000 };
+  expect([fitsWindow(large, 923_616), fitsWindow(large, 923_617)]).toEqual([true, false]);
 });

@@ -4,7 +4,7 @@ import { describe, expect, test } from "vitest";
 import type { ModelMessage } from "../../../server/src/model/provider.ts";
 import type { CallId, CompactionId, RestoreId, SessionEventBody, TurnId } from "../../../server/src/protocol/types.ts";
 import { initialState, messagesOf, reduceAll } from "../../../server/src/session/reduce.ts";
-import { call, createEvents, says, started } from "../../support/events.ts";
+import { call, compacted, createEvents, says, started } from "../../support/events.ts";
 
 /** What happens in a session, as data; what cannot happen at that point is passed over. */
 type Action =
@@ -95,22 +95,14 @@ class Model {
     const id = this.#id("k");
     const block = { part: { type: "text", text: id }, wire: { type: "compaction", content: id } } as const;
     const isVendor = this.#count % 2 === 0;
-    this.events.push({
-      type: "compacted",
-      compactionId: id as CompactionId,
-      ...(turnId === undefined ? {} : { turnId: turnId as TurnId }),
-      reason: "manual",
-      means: isVendor ? "vendor" : "extract",
-      messages: this.now.messages.length,
-      ...(isVendor ? { block: { api: "anthropic-messages", block } } : {}),
-      summary: id,
-      carried: `carried ${id}`,
-      model: "test/model",
-      tokensBefore: 2,
-      tokensAfter: 1,
-      usage: { inputTokens: 0, cacheReadTokens: 0, cacheWriteTokens: 0, outputTokens: 0, thinkingTokens: 0 },
-      durationMs: 1,
-    });
+    this.events.push(
+      compacted({
+        compactionId: id as CompactionId,
+        ...(turnId === undefined ? {} : { turnId: turnId as TurnId }),
+        ...(isVendor ? { block: { api: "anthropic-messages", block } } : {}),
+        carried: `carried ${id}`,
+      }),
+    );
     const prompt = turnId === undefined ? [] : [{ type: "text", text: `prompt of ${turnId}` } as const];
     const messages: readonly ModelMessage[] = [
       ...(isVendor ? [{ role: "assistant", api: "anthropic-messages", blocks: [block] } as const] : []),
