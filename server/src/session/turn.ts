@@ -71,7 +71,6 @@ export async function runTurn(deps: TurnDeps, turnId: TurnId, signal: AbortSigna
     let answer = await runStep(deps, model, turnId, step, phases, signal);
     if (answer.error && canAskAgain(answer)) {
       const reason = messageOf(answer.error);
-      phases.enter("build");
       await deps.session.append({ type: "step_restarted", turnId, step, reason });
       answer = await runStep(deps, model, turnId, step, phases, signal);
     }
@@ -140,6 +139,7 @@ async function runStep(
   signal: AbortSignal,
 ): Promise<Answer> {
   const startedAt = deps.clock.now();
+  phases.enter("build");
   const scheduler = deps.createScheduler(signal);
   const answer: Answer = {
     fitted: undefined,
