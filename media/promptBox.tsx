@@ -210,7 +210,9 @@ function ModelPicker(props: {
             <optgroup key={state} label={label}>
               {members.map(({ id, label: name }) => (
                 <option key={id} value={id}>
-                  {id === selected ? name : [name, anewWords(forecast, id)].filter(Boolean).join(" · ")}
+                  {id === selected || state === "recording"
+                    ? name
+                    : [name, anewWords(forecast, id)].filter(Boolean).join(" · ")}
                 </option>
               ))}
             </optgroup>

@@ -62,6 +62,30 @@ test(
   patienceMs,
 );
 
+test("after the first pause that 5 minutes do not outlive, the conversation outlives pauses of up to an hour", async () => {
+  const stage = new Stage();
+  const minute = 60_000;
+  const reads = (from: number) =>
+    [0, 1, 2].map((at) => ({ name: "read", input: { files: [{ path: `src/file${from + at}.ts` }] } }));
+  const after = async (pauseMs: number, from: number) => {
+    const steps = [{ step: { calls: reads(from) } }, { step: { say: "Read." } }];
+    const plain = { restart: true, instructions: undefined, model: -1, restoreTo: undefined, compact: false };
+    const seen = stage.events.length;
+    const wrong = await stage.play({ ...plain, pauseMs, warmUp: false, picture: false, words: "files", steps });
+    expect(wrong).toEqual([]);
+    const [first] = stage.events.slice(seen).filter((event) => event.type === "step_finished");
+    return { cause: first?.cache?.break?.cause, read: first?.usage.cacheReadTokens ?? 0, usage: first?.usage };
+  };
+  const begun = await after(0, 0);
+  expect((await after(10 * minute, 3)).cause).toBe("expired");
+  const long = await after(40 * minute, 6);
+  // All but the steps of the turn before it, whose entries live for 5 minutes.
+  expect(long.read).toBeGreaterThan(begun.usage?.cacheWriteTokens ?? Number.NaN);
+  expect(long.usage?.longCacheWriteTokens).toBeGreaterThan(0);
+  expect((await after(90 * minute, 9)).read).toBe(0);
+  await stage.close();
+});
+
 /** A change of one block, chosen by `pick`, that a new host finds, and the block's name. */
 function injected(stage: Stage, pick: number): { readonly name: string; readonly options: StageOptions } {
   const [last] = stage.vendor.asked.slice(-1);

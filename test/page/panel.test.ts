@@ -329,6 +329,38 @@ describe("the prompt box", () => {
       expect([await cost.count(), await chip.getAttribute("aria-description")]).toEqual([0, null]);
     }));
 
+  test("says that the user is about to write, and at the first key that they do", () =>
+    withPanel([session(...begun), answer("Done.")], async (panel) => {
+      await panel.page.evaluate(() => (document.activeElement as HTMLElement | null)?.blur());
+      const before = (await panel.warmUps()).length;
+      await panel.send({ type: "focus" });
+      await box(panel).press("a");
+      await box(panel).press("b");
+      expect((await panel.warmUps()).slice(before)).toEqual(["focus", "typing"]);
+    }));
+
+  test("says what a cold cache and another model cost before anything is sent", () =>
+    withPanel([session(...begun)], async (panel) => {
+      const [selected, other] = ["anthropic/claude-sonnet-5-5", "openai/gpt-6.1-sol"];
+      const forecast = { tokens: 82_000, warmUntilAt: 0, anewUsd: { [selected]: 0.205, [other]: 0.164 } };
+      await panel.send({ type: "models", models: say.models, selected });
+      await panel.send({ type: "forecast", sessionId: say.sessionId, forecast });
+      const cold = panel.page.locator(".cold-cache");
+      // Not while a turn runs: then it is warm, or about to be.
+      expect(await cold.count()).toBe(0);
+      await panel.send(answer("Done."));
+      expect(await cold.textContent()).toBe("Cache is cold: the next request sends 82.0k tokens anew, about $0.20.");
+      const options = panel.page.getByLabel("Model", { exact: true }).locator("option");
+      const labels = (await options.allTextContents()).filter((label) => label.includes("anew"));
+      expect(labels).toEqual(["qwen3 (Ollama) · 82.0k tokens anew", "GPT-6.1 Sol · 82.0k tokens anew, about $0.16"]);
+      await panel.send({
+        type: "forecast",
+        sessionId: say.sessionId,
+        forecast: { ...forecast, warmUntilAt: Date.now() + 3_600_000 },
+      });
+      expect(await cold.count()).toBe(0);
+    }));
+
   test("does not take the keyboard unasked, and takes it when asked", () =>
     withPanel([answer("Done.")], async (panel) => {
       const isFocused = () => box(panel).evaluate((element) => element === document.activeElement);
