@@ -108,7 +108,7 @@ function readingTurn(steps: number, summary: Step): readonly Script[] {
     calls: [{ name: "read", input: { files: [{ path: `part${index}.txt` }] } }],
   }));
   return [
-    { name: "main", steps: [...reads, { say: "Read them all." }] },
+    { name: "main", steps: [{ say: "I will." }, ...reads, { say: "Read them all." }] },
     { name: "own", matchLast: "Stop here: do not go on", steps: [summary], repeatLast: true },
   ];
 }
@@ -128,14 +128,16 @@ test.each([
     double: { contextWindow: 8_192 },
     settings: { "model.retrySeconds": 0 },
   });
-  const prompt = `Read all parts, one by one.\n${rules.slice(0, 5).join("\n")}`;
-  expect(await play.prompt(prompt)).toMatchObject({ stopReason: "end_turn" });
+  const { sessionId } = await play.prompt(`Mind these.\n${rules.join("\n")}\n${todo}`);
+  const prompt = "Read all parts,  one\tby one.";
+  expect(await play.prompt(prompt, { sessionId })).toMatchObject({ stopReason: "end_turn" });
   const done = compactions(play);
   expect(done.length).toBeGreaterThan(3);
   expect(new Set(done.map((one) => one.means))).toEqual(new Set([means]));
   expect(done.every(({ turnId, tokensAfter, tokensBefore }) => turnId && tokensAfter < tokensBefore)).toBe(true);
   expect(play.events().filter(({ type }) => type === "tool_result")).toHaveLength(60);
-  expect(lastRequest(play)).toContain(spoken(prompt));
+  const body = lastRequest(play);
+  for (const words of [...rules, todo, prompt]) expect(body).toContain(spoken(words));
 });
 
 test.each(wires)(

@@ -30,7 +30,7 @@ export interface CarriedOptions {
 
 /** Changed files that are named. */
 const maxFiles = 200;
-/** Part of the room for words that one message may take while there are others. */
+/** Part of the room for words that one message may take while there are others, where there is not enough for all. */
 const largestShare = 0.5;
 /** Bytes of a call's arguments and of a result in an extract. */
 const maxArguments = 300;
@@ -88,9 +88,11 @@ function userWords(turns: readonly TurnRecord[], room: number): string {
   let left = room;
   let missing = 0;
   const kept: string[] = [];
-  for (const [index, turn] of [...turns.entries()].toReversed()) {
-    const share = turns.length === 1 ? room : Math.floor(room * largestShare);
-    const words = cutText(wordsOf(turn.prompt), Math.min(left, share));
+  const all = turns.map(({ prompt }) => wordsOf(prompt));
+  const isEnough = turns.length === 1 || all.reduce((sum, words) => sum + bytesOf(words), 0) <= room;
+  const share = isEnough ? room : Math.floor(room * largestShare);
+  for (const [index, whole] of [...all.entries()].toReversed()) {
+    const words = cutText(whole, Math.min(left, share));
     left -= bytesOf(words);
     if (words === "") missing += 1;
     else kept.unshift(`## Message ${index + 1} of ${turns.length}\n\n${words}`);

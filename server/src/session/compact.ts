@@ -48,6 +48,8 @@ export interface CompactOrder {
   readonly turnId?: TurnId;
   /** What the user wants the summary to keep. */
   readonly hint?: string;
+  /** The vendor has said that the conversation is too long: it counts other tokens than we do. */
+  readonly isRefused?: boolean;
 }
 
 /** Milliseconds that one request for a summary may take, its retries included. */
@@ -66,6 +68,9 @@ const extractBesideBlock = 8 * 1024;
 
 /** A conversation is worth shortening if at most this part of it has to be left. */
 const worthShare = 0.9;
+
+/** Of what a vendor refused as too long, this much is certainly not: its count is below twice our estimate. */
+const refusedShare = 0.5;
 
 const instruction = `Stop here: do not go on with the task and call no tool. This conversation is about to be replaced by a summary that you write now, and you will go on from that summary alone. The user's messages and the list of changed files are carried over word for word; do not repeat them.
 
@@ -89,10 +94,10 @@ export async function compact(
   const { session, clock } = deps;
   if (!hasGrown(session.state)) return false;
   const startedAt = clock.now();
+  const attempts = new Attempts(deps, model, order, signal);
+  if (!attempts.canHelp) return false;
   session.stream({ type: "compaction_delta", isRunning: true, reason: order.reason });
   try {
-    const attempts = new Attempts(deps, model, order, signal);
-    if (!attempts.canHelp) return false;
     const found = (await attempts.byVendor()) ?? (await attempts.bySummary()) ?? attempts.byRule();
     if (signal.aborted) return false;
     await session.append({ ...found, ...attempts.spent, durationMs: clock.now() - startedAt });
@@ -210,9 +215,8 @@ class Attempts {
   }
 
   #isWorthIt({ tokensAfter }: Draft): boolean {
-    const { reason } = this.#order;
-    // A vendor that found it too long counts other tokens than we do.
-    const most = reason === "overflow" ? this.#tokensBefore / 2 : this.#tokensBefore;
+    const { reason, isRefused } = this.#order;
+    const most = isRefused ? this.#tokensBefore * refusedShare : this.#tokensBefore;
     return (tokensAfter < most || reason === "manual") && fitsWindow(this.#model.spec, tokensAfter);
   }
 

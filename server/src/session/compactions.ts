@@ -34,9 +34,10 @@ export class Compactions {
   /** What makes room for the steps of a turn. */
   forTurn(live: LiveSession, turnId: TurnId): Required<TurnDeps>["makeRoom"] {
     return async (model, when, signal) => {
-      const reason =
-        when === "step" ? this.#due(dueBeforeStep, live, model) : this.#mayCompact(live) ? "overflow" : undefined;
-      return reason !== undefined && this.#compact(live, model, { reason, turnId }, signal);
+      const isRefused = when === "refused";
+      const refused = this.#mayCompact(live) ? "overflow" : undefined;
+      const reason = isRefused ? refused : this.#due(dueBeforeStep, live, model);
+      return reason !== undefined && this.#compact(live, model, { reason, turnId, isRefused }, signal);
     };
   }
 

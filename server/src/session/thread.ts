@@ -40,6 +40,11 @@ export function endOf({ settled, compactions }: Thread): Mark {
   return { messages: settled.length, compactions: compactions.length };
 }
 
+/** How many messages are in memory for it, those that were replaced included. */
+export function heldMessages({ settled, compactions }: Thread): number {
+  return compactions.reduce((sum, { replaced }) => sum + replaced.length, settled.length);
+}
+
 /** The conversation as it was at a place: a compaction since then is taken back. */
 export function backTo({ settled, compactions }: Thread, mark: Mark): Thread {
   const messages = compactions[mark.compactions]?.replaced ?? settled;

@@ -71,6 +71,14 @@ describe("the user's words", () => {
     expect(text).toMatch(/\(\d older messages are left out for want of room\.\)/);
   });
 
+  test("of a long message among others are whole where there is room for all", () => {
+    const text = carriedText(stateOf(started("t1", "y".repeat(900)), started("t2", "Use tabs.")), options, {
+      words: 1_000,
+      extract: 0,
+    });
+    expect(text).toContain("y".repeat(900));
+  });
+
   test("of one very long message do not crowd out the others", () => {
     const text = carriedText(stateOf(started("t1", "Use tabs."), started("t2", "y".repeat(9_000))), options, {
       words: 2_000,
