@@ -166,6 +166,7 @@ describe("where the time went", () => {
       ]);
       await found.getByRole("button", { name: /Most of the time/ }).press("Enter");
       const focused = panel.page.locator("button:focus");
+      await panel.page.locator(".fall-row:focus").waitFor();
       expect(await focused.getAttribute("aria-label")).toBe(
         "Run npm test: 28 s, from 4.9 s. Tools waiting 15 ms, Waiting for you 22 s, Running tools 5.9 s.",
       );

@@ -85,7 +85,11 @@ function newTokens(turn: Turn): readonly Finding[] {
     const { usage, cache } = step;
     const tokens = usage ? usage.inputTokens + usage.cacheWriteTokens : 0;
     if (!usage || tokens <= manyTokens || cache?.break) return [];
-    const text = `Step ${step.step} sent ${count(tokens)} tokens that were not in the prompt cache, of ${count(promptTokens(usage))}.`;
+    const all = promptTokens(usage);
+    const text =
+      tokens === all
+        ? `Step ${step.step} sent ${count(tokens)} tokens, none of which were in the prompt cache.`
+        : `Step ${step.step} sent ${count(tokens)} tokens that were not in the prompt cache, of ${count(all)}.`;
     return [{ rule: "new_tokens", text, share: ofMoney(turn, step, tokens), row: rowIdOf(step) }];
   });
 }

@@ -74,7 +74,6 @@ export async function runTurn(deps: TurnDeps, turnId: TurnId, signal: AbortSigna
     let answer = await ask();
     if (answer.error && canAskAgain(answer)) {
       const reason = messageOf(answer.error);
-      phases.enter("build");
       await deps.session.append({ type: "step_restarted", turnId, step, reason });
       answer = await ask();
     }
@@ -159,6 +158,7 @@ async function runStep(
   signal: AbortSignal,
 ): Promise<Answer> {
   const startedAt = deps.clock.now();
+  phases.enter("build");
   const scheduler = deps.createScheduler(signal);
   const answer: Answer = {
     fitted: undefined,

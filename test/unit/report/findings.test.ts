@@ -125,6 +125,9 @@ describe("what is expensive", () => {
         row: "step 1",
       },
     ]);
+    expect(asked({ inputTokens: 10_001 }).map(({ text }) => text)).toEqual([
+      "Step 1 sent 10.0k tokens, none of which were in the prompt cache.",
+    ]);
     expect(asked({ inputTokens: 10_000, cacheReadTokens: 90_000 })).toEqual([]);
   });
 
