@@ -1,12 +1,13 @@
 /**
- * What was spent: today, this month, by day as bars, by model and by session as tables.
+ * What was spent: today, this month, by day as bars, by model and by session as tables; and the limits with what is left.
  *
  * Not here: the sums of one turn (`turn.tsx`) and the ledger. Easily got wrong: the bars show nothing that the tables do
  * not say in words, and money that is not known is told apart from none.
  */
 import { useEffect, useRef } from "preact/hooks";
 import type { SpendingRow } from "../server/src/protocol/types.ts";
-import { count, dollars } from "./format.ts";
+import { count, dollars, percent } from "../server/src/report/numbers.ts";
+import { Limits } from "./limitBars.tsx";
 import type { Page } from "./page.ts";
 import { Button } from "./parts.tsx";
 import type { PageAction, PanelState } from "./state.ts";
@@ -26,7 +27,7 @@ interface CostViewProps {
 export function CostView({ cost, page, dispatch }: CostViewProps) {
   const top = useRef<HTMLElement>(null);
   useEffect(() => top.current?.focus(), []);
-  const { rows, today = "", titles = {} } = cost;
+  const { rows, today = "", titles = {}, limits = [] } = cost;
   const ofMonth = rows?.filter(({ day }) => day.startsWith(today.slice(0, 7))) ?? [];
   return (
     <section
@@ -38,6 +39,7 @@ export function CostView({ cost, page, dispatch }: CostViewProps) {
         if (event.key === "Escape") dispatch({ type: "cost_closed" });
       }}
     >
+      {rows === undefined ? null : <Limits limits={limits} page={page} />}
       {rows === undefined ? (
         <p class="hint" role="status">
           Loading
@@ -71,7 +73,7 @@ export function CostView({ cost, page, dispatch }: CostViewProps) {
 
 function Sum({ name, rows }: { readonly name: string; readonly rows: readonly SpendingRow[] }) {
   const { promptTokens, cacheReadTokens } = totalOf(rows);
-  const cached = promptTokens > 0 ? `${Math.round((100 * cacheReadTokens) / promptTokens)} % from cache` : "";
+  const cached = promptTokens > 0 ? `${percent(cacheReadTokens / promptTokens)} from cache` : "";
   return (
     <div class="cost-sum">
       <dt>{name}</dt>
@@ -146,9 +148,7 @@ function Table({ name, rows, keyOf, label = (key) => key }: TableProps) {
             <td title={money(group)}>{shortMoney(total)}</td>
             <td>{count(total.requests)}</td>
             <td>{count(total.promptTokens)}</td>
-            <td>
-              {total.promptTokens > 0 ? `${Math.round((100 * total.cacheReadTokens) / total.promptTokens)} %` : "–"}
-            </td>
+            <td>{total.promptTokens > 0 ? percent(total.cacheReadTokens / total.promptTokens) : "–"}</td>
             <td>{count(total.outputTokens)}</td>
           </tr>
         ))}

@@ -1,27 +1,8 @@
 /**
- * Numbers, times and paths as people read them. Pure.
+ * Moments and paths as people read them. Pure.
  *
- * Not here: where they are shown. Easily got wrong: paths arrive as URIs, percent-encoded and with a drive's colon so.
+ * Not here: numbers (`server/src/report/numbers.ts`), where they are shown. Easily got wrong: paths arrive as URIs, percent-encoded and with a drive's colon so.
  */
-
-/** Milliseconds as `0.4 s`, `12 s` or `3 min 20 s`. */
-export function duration(ms: number): string {
-  if (ms < 10_000) return `${(ms / 1000).toFixed(1)} s`;
-  const seconds = Math.round(ms / 1000);
-  if (seconds < 60) return `${seconds} s`;
-  return `${Math.floor(seconds / 60)} min ${seconds % 60} s`;
-}
-
-/** A count as `950`, `12.3k` or `1.2M`. */
-export function count(value: number): string {
-  if (value < 1000) return String(value);
-  return value < 1_000_000 ? `${(value / 1000).toFixed(1)}k` : `${(value / 1_000_000).toFixed(1)}M`;
-}
-
-/** US dollars, exact enough for small sums. */
-export function dollars(value: number): string {
-  return `$${value.toFixed(value < 0.1 ? 4 : 2)}`;
-}
 
 /** A moment as `just now`, `5 min ago`, `3 h ago`, or its date. */
 export function ago(at: number, now: number): string {

@@ -5,10 +5,12 @@
  */
 import { useEffect, useRef } from "preact/hooks";
 import type { ReferenceChip } from "../server/src/protocol/panel.ts";
-import type { ModelChoice } from "../server/src/protocol/types.ts";
+import type { CacheForecast, ModelChoice } from "../server/src/protocol/types.ts";
+import { aboutTokens, count, dollars } from "../server/src/report/numbers.ts";
+import { ContextMeter, FullWarning } from "./contextMeter.tsx";
 import type { Page } from "./page.ts";
-import { Icon, IconButton } from "./parts.tsx";
-import { isRunning, type PanelState } from "./state.ts";
+import { Icon, IconButton, useNow } from "./parts.tsx";
+import { isRunning, type PanelState, selectedModel } from "./state.ts";
 
 interface PromptBoxProps {
   readonly state: PanelState;
@@ -23,6 +25,7 @@ export function PromptBox({ state, page, draft, onDraft, onSend }: PromptBoxProp
   const box = useRef<HTMLTextAreaElement>(null);
   const running = isRunning(state);
   const noFolder = state.host.state === "no_folder";
+  const bytesPerToken = selectedModel(state)?.bytesPerToken;
   useEffect(() => {
     if (state.focus > 0) box.current?.focus();
   }, [state.focus]);
@@ -44,19 +47,28 @@ export function PromptBox({ state, page, draft, onDraft, onSend }: PromptBoxProp
         onSend();
       }}
     >
-      <Chips chips={state.chips} page={page} />
+      <FullWarning context={state.session.context} disabled={running} page={page} />
+      <Chips chips={state.chips} bytesPerToken={bytesPerToken} page={page} />
       <textarea
         ref={box}
         rows={1}
         value={draft}
         placeholder={placeholder(state)}
-        aria-label="What should be done? Enter sends, Shift+Enter starts a new line."
+        title="/compact, with or without a hint, replaces a long conversation by a summary"
+        aria-label="What should be done? Enter sends, Shift+Enter starts a new line, /compact shortens the conversation."
         disabled={noFolder}
-        onInput={(event) => onDraft(event.currentTarget.value)}
+        onFocus={() => page.post({ type: "warm_up", intent: "focus" })}
+        onInput={(event) => {
+          if (draft === "") page.post({ type: "warm_up", intent: "typing" });
+          onDraft(event.currentTarget.value);
+        }}
         onKeyDown={onKeyDown}
       />
+      {running ? null : <ColdCache forecast={state.forecast} selected={state.selected} />}
       <div class="prompt-bar">
-        <ModelPicker models={state.models} selected={state.selected} page={page} />
+        <ModelPicker models={state.models} selected={state.selected} forecast={state.forecast} page={page} />
+        <PromptCost bytes={promptBytes(draft, state.chips)} bytesPerToken={bytesPerToken} />
+        <ContextMeter context={state.session.context} />
         {running ? (
           <IconButton icon="stop-circle" label="Stop" class="stop" onClick={() => page.post({ type: "stop" })} />
         ) : (
@@ -78,28 +90,90 @@ function placeholder(state: PanelState): string {
   return state.session.current ? "Ask for the next step" : "Describe a task";
 }
 
-function Chips({ chips, page }: { readonly chips: readonly ReferenceChip[]; readonly page: Page }) {
+/** Prompts of fewer bytes cost next to nothing beside what every request has: nothing is said of them. */
+const leastBytesShown = 400;
+
+const encoder = new TextEncoder();
+
+/** Bytes of what would be sent now. */
+function promptBytes(draft: string, chips: readonly ReferenceChip[]): number {
+  const included = chips.filter((chip) => chip.included);
+  return included.reduce((sum, { bytes }) => sum + bytes, encoder.encode(draft).length);
+}
+
+/** What the prompt adds to the request, text and references together. */
+function PromptCost({ bytes, bytesPerToken }: { readonly bytes: number; readonly bytesPerToken: number | undefined }) {
+  if (bytesPerToken === undefined || bytes < leastBytesShown) return null;
+  const tokens = aboutTokens(bytes, bytesPerToken);
+  return (
+    <span class="prompt-cost muted" title={`This prompt with its references takes ${tokens} of the context window`}>
+      {tokens}
+    </span>
+  );
+}
+
+interface ChipsProps {
+  readonly chips: readonly ReferenceChip[];
+  readonly bytesPerToken: number | undefined;
+  readonly page: Page;
+}
+
+function Chips({ chips, bytesPerToken, page }: ChipsProps) {
   if (chips.length === 0) return null;
   return (
     <ul class="chips" aria-label="References">
-      {chips.map(({ id, label, kind, included }) => (
-        <li key={id}>
-          <button
-            type="button"
-            class={included ? "chip" : "chip offered"}
-            title={included ? `Remove ${label} from the prompt` : `Add ${label} to the prompt`}
-            aria-pressed={included}
-            aria-label={`Reference ${label}`}
-            onClick={() => page.post({ type: "toggle_reference", id })}
-          >
-            <Icon name={kind === "selection" ? "selection" : "file"} />
-            <span>{label}</span>
-            <Icon name={included ? "close" : "add"} />
-          </button>
-        </li>
-      ))}
+      {chips.map(({ id, label, kind, included, bytes }) => {
+        const tokens = bytesPerToken === undefined ? undefined : aboutTokens(bytes, bytesPerToken);
+        return (
+          <li key={id}>
+            <button
+              type="button"
+              class={included ? "chip" : "chip offered"}
+              title={included ? `Remove ${label} from the prompt` : `Add ${label} to the prompt`}
+              aria-pressed={included}
+              aria-label={`Reference ${label}`}
+              aria-description={tokens}
+              onClick={() => page.post({ type: "toggle_reference", id })}
+            >
+              <Icon name={kind === "selection" ? "selection" : "file"} />
+              <span>{label}</span>
+              {tokens === undefined ? null : <span class="chip-tokens muted">{tokens}</span>}
+              <Icon name={included ? "close" : "add"} />
+            </button>
+          </li>
+        );
+      })}
     </ul>
   );
+}
+
+/** Tokens below which nobody is told what sending them again costs: less than a cent with most models. */
+const leastTold = 4_096;
+
+/** Says so when the selected model's vendor has forgotten the conversation. */
+function ColdCache({
+  forecast,
+  selected,
+}: {
+  readonly forecast: CacheForecast | undefined;
+  readonly selected: string;
+}) {
+  const words = anewWords(forecast, selected);
+  const until = forecast?.warmUntilAt ?? 0;
+  const now = useNow(words !== undefined && Date.now() < until);
+  if (words === undefined || now < until) return null;
+  return (
+    <p class="cold-cache muted" title="The vendor's prompt cache has forgotten this conversation.">
+      Cache is cold: the next request sends {words}.
+    </p>
+  );
+}
+
+/** What it means that a model is sent the whole conversation; `undefined` where that is next to nothing, or not known. */
+function anewWords(forecast: CacheForecast | undefined, model: string): string | undefined {
+  if (!forecast || forecast.tokens < leastTold) return undefined;
+  const usd = forecast.anewUsd[model];
+  return `${count(forecast.tokens)} tokens anew${usd === undefined ? "" : `, about ${dollars(usd)}`}`;
 }
 
 const groups: readonly { readonly state: ModelChoice["state"]; readonly label: string }[] = [
@@ -111,9 +185,10 @@ const groups: readonly { readonly state: ModelChoice["state"]; readonly label: s
 function ModelPicker(props: {
   readonly models: readonly ModelChoice[];
   readonly selected: string;
+  readonly forecast: CacheForecast | undefined;
   readonly page: Page;
 }) {
-  const { models, selected, page } = props;
+  const { models, selected, forecast, page } = props;
   const choose = (select: HTMLSelectElement) => {
     const model = models.find(({ id }) => id === select.value);
     // What is shown is what the host says; until then nothing has changed.
@@ -135,7 +210,9 @@ function ModelPicker(props: {
             <optgroup key={state} label={label}>
               {members.map(({ id, label: name }) => (
                 <option key={id} value={id}>
-                  {name}
+                  {id === selected || state === "recording"
+                    ? name
+                    : [name, anewWords(forecast, id)].filter(Boolean).join(" · ")}
                 </option>
               ))}
             </optgroup>

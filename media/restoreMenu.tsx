@@ -5,7 +5,19 @@
  */
 import { useEffect, useRef, useState } from "preact/hooks";
 import type { TurnId } from "../server/src/protocol/types.ts";
+import { count, dollars } from "../server/src/report/numbers.ts";
 import type { Page } from "./page.ts";
+
+/** What going back costs at most, when the prompt cache has none of what is sent then. */
+function priceOf(props: { readonly tokens: number | undefined; readonly usdPerToken: number | undefined }) {
+  const { tokens, usdPerToken } = props;
+  if (tokens === undefined || tokens < leastTold) return undefined;
+  const usd = usdPerToken === undefined ? "" : `, ${dollars(tokens * usdPerToken)} at most`;
+  return `then sends ${count(tokens)} tokens${usd}`;
+}
+
+/** Tokens below which it is next to nothing. */
+const leastTold = 4_096;
 
 const choices = [
   { label: "Files and conversation", files: true, conversation: true },
@@ -14,8 +26,17 @@ const choices = [
 ] as const;
 
 /** The button "Restore…" and its menu. */
-export function RestoreMenu(props: { readonly turnId: TurnId; readonly disabled: boolean; readonly page: Page }) {
+export function RestoreMenu(props: {
+  readonly turnId: TurnId;
+  /** Tokens of the turn's first request. */
+  readonly tokens: number | undefined;
+  /** US dollars for one of them that is not in the prompt cache. */
+  readonly usdPerToken: number | undefined;
+  readonly disabled: boolean;
+  readonly page: Page;
+}) {
   const { turnId, disabled, page } = props;
+  const price = priceOf(props);
   const [isOpen, setOpen] = useState(false);
   const box = useRef<HTMLDivElement>(null);
   const items = () => [...(box.current?.querySelectorAll<HTMLElement>("[role=menuitem]") ?? [])];
@@ -71,6 +92,7 @@ export function RestoreMenu(props: { readonly turnId: TurnId; readonly disabled:
               }}
             >
               {label}
+              {conversation && price ? <span class="muted"> · {price}</span> : null}
             </button>
           ))}
         </div>

@@ -6,6 +6,9 @@
  */
 import type { HostState, PanelAction, PendingSummary, ReferenceChip, ToPanel } from "../server/src/protocol/panel.ts";
 import type {
+  CacheForecast,
+  CompactionReason,
+  ContextSize,
   Failure,
   ModelChoice,
   SessionDelta,
@@ -13,14 +16,17 @@ import type {
   SessionId,
   SessionSummary,
   SessionUpdate,
+  TurnId,
 } from "../server/src/protocol/types.ts";
 import { foldRestores, type RestoreView, undoneBy } from "./restoreState.ts";
-import { emptyTurn, foldTurn, streamTurn, type TurnView } from "./turnState.ts";
+import { emptyTurn, foldTurn, type PaintTimes, streamTurn, type TurnView } from "./turnState.ts";
 
 /** The conversation on screen. */
 export interface SessionView {
   readonly sessionId: SessionId | undefined;
   readonly title: string | undefined;
+  /** Whether there are turns before those that are here. */
+  readonly hasEarlier: boolean;
   /** Position of the last event that was folded. */
   readonly seq: number;
   /** All turns but the last one. */
@@ -28,6 +34,10 @@ export interface SessionView {
   /** The last turn: the only one that still changes, but for undo. */
   readonly current: TurnView | undefined;
   readonly restores: readonly RestoreView[];
+  /** Why the conversation is being compacted, while it is. */
+  readonly compacting: CompactionReason | undefined;
+  /** What the conversation takes of the model's window, as of the last request. Not known before the first. */
+  readonly context: ContextSize | undefined;
 }
 
 /** Everything on the page but the user's drafts. */
@@ -46,6 +56,10 @@ export interface PanelState {
   readonly list: { readonly query: string; readonly sessions: readonly SessionSummary[] | undefined } | undefined;
   /** What was spent, while it is shown. */
   readonly cost: Omit<Extract<ToPanel, { type: "cost" }>, "type"> | undefined;
+  /** The turn that is to be explained, none while there is no such turn yet, and how often that was asked. */
+  readonly why: { readonly turnId: TurnId | undefined; readonly count: number };
+  /** What the next request of the session on screen finds in the prompt cache, as last told. */
+  readonly forecast: CacheForecast | undefined;
   readonly notice: string | undefined;
   readonly failed: { readonly failure: Failure; readonly action?: PanelAction } | undefined;
   /** What has been sent and has not yet begun to run. */
@@ -62,16 +76,21 @@ export type PageAction =
   | { readonly type: "list_opened" }
   | { readonly type: "list_closed" }
   | { readonly type: "cost_closed" }
+  /** A turn's end is on the screen. */
+  | { readonly type: "painted"; readonly turnId: TurnId; readonly paint: PaintTimes }
   | { readonly type: "list_query"; readonly query: string }
   | { readonly type: "dismissed" };
 
 const noSession: SessionView = {
   sessionId: undefined,
   title: undefined,
+  hasEarlier: false,
   seq: 0,
   earlier: [],
   current: undefined,
   restores: [],
+  compacting: undefined,
+  context: undefined,
 };
 
 /** The page before it has been told anything. */
@@ -86,6 +105,8 @@ export const initialState: PanelState = {
   follow: false,
   list: undefined,
   cost: undefined,
+  why: { turnId: undefined, count: 0 },
+  forecast: undefined,
   notice: undefined,
   failed: undefined,
   sending: undefined,
@@ -120,6 +141,19 @@ export function reduce(state: PanelState, message: ToPanel | PageAction): PanelS
     }
     case "cost_closed":
       return { ...state, cost: undefined };
+    case "painted":
+      return withPaint(state, message);
+    case "why":
+      return {
+        ...state,
+        why: { turnId: message.turnId ?? lastEnded(state.session), count: state.why.count + 1 },
+        list: undefined,
+        cost: undefined,
+      };
+    case "forecast":
+      return message.sessionId === state.session.sessionId
+        ? { ...state, forecast: message.forecast ?? undefined }
+        : state;
     case "references":
       return { ...state, chips: message.chips };
     case "pending":
@@ -155,9 +189,10 @@ export function reduce(state: PanelState, message: ToPanel | PageAction): PanelS
   }
 }
 
-/** Whether a turn runs in the session on screen, or is about to. */
+/** Whether a turn runs in the session on screen, or is about to, or the user compacts: then nothing can be sent. */
 export function isRunning({ session, sending }: PanelState): boolean {
-  return sending !== undefined || (session.current !== undefined && session.current.end === undefined);
+  if (sending !== undefined || session.compacting === "manual") return true;
+  return session.current !== undefined && session.current.end === undefined;
 }
 
 /** The files with pending hunks of the session on screen. */
@@ -170,22 +205,42 @@ export function selectedModel({ models, selected }: PanelState): ModelChoice | u
   return models.find(({ id }) => id === selected);
 }
 
+/** US dollars for a token that the selected model's prompt cache does not have; `undefined` where that is not known. */
+export function usdPerToken({ forecast, selected }: PanelState): number | undefined {
+  const usd = forecast?.anewUsd[selected];
+  // Rounded, so that another forecast of the same model gives the same number.
+  return forecast && usd !== undefined ? Number((usd / forecast.tokens).toPrecision(3)) : undefined;
+}
+
 /** All turns, oldest first. */
 export function turnsOf({ earlier, current }: SessionView): readonly TurnView[] {
   return current ? [...earlier, current] : earlier;
 }
 
+function lastEnded(session: SessionView): TurnId | undefined {
+  return turnsOf(session).findLast(({ end }) => end)?.turnId;
+}
+
+function withPaint(state: PanelState, { turnId, paint }: Extract<PageAction, { type: "painted" }>): PanelState {
+  const { current } = state.session;
+  return current?.turnId === turnId
+    ? { ...state, session: { ...state.session, current: { ...current, paint } } }
+    : state;
+}
+
 function showSession(state: PanelState, message: Extract<ToPanel, { type: "session" }>): PanelState {
   // A prompt in the empty state makes its session; that one is not another.
   const other = message.sessionId !== state.session.sessionId && state.session.sessionId !== undefined;
-  const blank = { ...noSession, sessionId: message.sessionId };
+  const blank = { ...noSession, sessionId: message.sessionId, hasEarlier: message.hasEarlier ?? false };
   const session = [...message.events, ...message.live].reduce(foldSession, blank);
   return {
     ...state,
     session,
+    // It may have been asked before the page knew the session.
+    why: state.why.count > 0 ? { ...state.why, turnId: state.why.turnId ?? lastEnded(session) } : state.why,
     list: undefined,
     cost: undefined,
-    ...(other ? { failed: undefined, notice: undefined, sending: undefined } : {}),
+    ...(other ? { forecast: undefined, failed: undefined, notice: undefined, sending: undefined } : {}),
   };
 }
 
@@ -203,7 +258,7 @@ function foldSession(session: SessionView, update: SessionUpdate): SessionView {
 
 function foldEvent(session: SessionView, event: SessionEvent): SessionView {
   if (event.seq <= session.seq) return session;
-  const next = { ...session, seq: event.seq };
+  const next = { ...session, seq: event.seq, context: foldContext(session.context, event) };
   const { earlier, current } = session;
   switch (event.type) {
     case "session_created":
@@ -212,13 +267,51 @@ function foldEvent(session: SessionView, event: SessionEvent): SessionView {
     case "title_set":
       return { ...next, title: event.title };
     case "turn_started":
-      return { ...next, earlier: current ? [...earlier, current] : earlier, current: emptyTurn(event) };
+      return { ...withinBounds(next, current ? [...earlier, current] : earlier), current: emptyTurn(event) };
+    case "compaction_undone":
+      return {
+        ...next,
+        earlier: earlier.map((turn) => foldTurn(turn, event)),
+        current: current && foldTurn(current, event),
+      };
+    case "compacted":
+    case "turn_finished":
+      return { ...next, compacting: undefined, current: current && foldTurn(current, event) };
     case "restore_started":
     case "restore_finished":
       return withRestores(next, foldRestores(session.restores, event, current?.turnId));
     default:
       return { ...next, current: current && foldTurn(current, event) };
   }
+}
+
+/** A conversation that has gone back, or has come back, is measured by its next request. */
+function foldContext(context: ContextSize | undefined, event: SessionEvent): ContextSize | undefined {
+  switch (event.type) {
+    case "step_finished":
+      return event.context ?? context;
+    case "compacted": {
+      if (!context) return undefined;
+      const { tools, system, instructions } = context.parts;
+      const summary = Math.max(0, event.tokensAfter - tools - system - instructions);
+      return { ...context, parts: { tools, system, instructions, summary, history: 0, attached: 0 } };
+    }
+    case "compaction_undone":
+      return undefined;
+    case "restore_started":
+      return event.conversationTurns.length > 0 ? undefined : context;
+    default:
+      return context;
+  }
+}
+
+/** Turns that a page keeps; the oldest go, and are asked for again when the user wants to see them. */
+const mostTurns = 1_000;
+
+function withinBounds(session: SessionView, earlier: readonly TurnView[]): SessionView {
+  return earlier.length < mostTurns
+    ? { ...session, earlier }
+    : { ...session, earlier: earlier.slice(mostTurns / 2), hasEarlier: true };
 }
 
 /** Only turns for which something has changed become others. */
@@ -234,6 +327,7 @@ function withRestores(session: SessionView, restores: readonly RestoreView[]): S
 }
 
 function foldDelta(session: SessionView, delta: SessionDelta): SessionView {
+  if (delta.type === "compaction_delta") return { ...session, compacting: delta.isRunning ? delta.reason : undefined };
   if (!session.current) return session;
   const current = streamTurn(session.current, delta);
   return current === session.current ? session : { ...session, current };

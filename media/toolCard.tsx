@@ -6,7 +6,7 @@
  */
 import { useId, useRef, useState } from "preact/hooks";
 import type { ApprovalChoice, Json, PermissionRequest, ToolKind } from "../server/src/protocol/types.ts";
-import { duration } from "./format.ts";
+import { duration } from "../server/src/report/numbers.ts";
 import type { Page } from "./page.ts";
 import { Button, Icon, IconButton, memo, useNow } from "./parts.tsx";
 import type { CallState, CallView } from "./turnState.ts";

@@ -10,7 +10,7 @@ import type { Page } from "./page.ts";
 import { Button, Icon, IconButton } from "./parts.tsx";
 import { RestoreDivider } from "./restoreDivider.tsx";
 import { dividersAfter, goneTurns, isUndoable } from "./restoreState.ts";
-import { isRunning, type PanelState, pendingFiles, turnsOf } from "./state.ts";
+import { isRunning, type PanelState, pendingFiles, turnsOf, usdPerToken } from "./state.ts";
 import { Turn } from "./turn.tsx";
 import type { TurnView } from "./turnState.ts";
 
@@ -46,6 +46,10 @@ export function Transcript({ state, page }: { readonly state: PanelState; readon
   const turns = turnsOf(state.session);
   const pending = new Set(pendingFiles(state).flatMap(({ turnIds }) => turnIds));
   const { from, skipped, hidden } = visible(turns, limit);
+  const showEarlier = () => {
+    setLimit(limit + pageOfBlocks);
+    if (hidden === 0) page.post({ type: "show_earlier", turns: turns.length });
+  };
   const { restores } = state.session;
   const gone = goneTurns(restores);
   const drawTurn = (turn: TurnView, skip: number) => (
@@ -57,7 +61,9 @@ export function Transcript({ state, page }: { readonly state: PanelState; readon
       canUndo={!isRunning(state)}
       isGone={gone.has(turn.turnId)}
       pendingIn={pending.has(turn.turnId) ? state.session.sessionId : undefined}
+      asked={turn.turnId === state.why.turnId ? state.why.count : 0}
       models={state.models}
+      usdPerToken={usdPerToken(state)}
       root={state.workspace?.root}
       page={page}
     />
@@ -65,9 +71,9 @@ export function Transcript({ state, page }: { readonly state: PanelState; readon
   return (
     <div class="transcript-frame">
       <div class="transcript" ref={scroller} onScroll={onScroll} role="log" aria-live="off" aria-label="Conversation">
-        {hidden > 0 ? (
+        {hidden > 0 || state.session.hasEarlier ? (
           <div class="show-earlier">
-            <Button onClick={() => setLimit(limit + pageOfBlocks)}>Show earlier</Button>
+            <Button onClick={showEarlier}>Show earlier</Button>
           </div>
         ) : null}
         {turns.slice(from).map((turn, index) => (
@@ -86,11 +92,28 @@ export function Transcript({ state, page }: { readonly state: PanelState; readon
             ))}
           </Fragment>
         ))}
+        {state.session.compacting ? <Compacting state={state} page={page} /> : null}
         {state.sending === undefined ? null : <Sending text={state.sending} />}
       </div>
       {away ? <IconButton icon="arrow-down" label="Go to the end" class="to-end" onClick={toEnd} /> : null}
       <Announcements current={state.session.current} />
     </div>
+  );
+}
+
+/** While a turn runs, stopping that is what ends it. */
+function Compacting({ state, page }: { readonly state: PanelState; readonly page: Page }) {
+  const isBetweenTurns = state.session.current?.end !== undefined;
+  return (
+    <p class="progress" role="status">
+      <Icon name="loading" spin />
+      <span class="shimmer">Compacting the conversation</span>
+      {isBetweenTurns ? (
+        <button type="button" class="button small" onClick={() => page.post({ type: "stop" })}>
+          Cancel
+        </button>
+      ) : null}
+    </p>
   );
 }
 
@@ -119,6 +142,7 @@ function Announcements({ current }: { readonly current: TurnView | undefined }) 
       </div>
       <div class="for-screen-readers" aria-live="assertive">
         {waiting ? `Hermes asks for approval: ${waiting.title}` : ""}
+        {current?.limit ? `Hermes waits at a limit: ${current.limit.message}` : ""}
       </div>
     </>
   );

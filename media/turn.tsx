@@ -5,16 +5,20 @@
  * that a block which completes stays the same element.
  */
 
-import { useState } from "preact/hooks";
+import { useEffect, useState } from "preact/hooks";
 import type { PanelAction } from "../server/src/protocol/panel.ts";
 import type { FileChange, ModelChoice, SessionId, UndoneFile } from "../server/src/protocol/types.ts";
-import { ago, count, dollars, duration, relativePath, splitPath } from "./format.ts";
+import { count, dollars, duration, percent } from "../server/src/report/numbers.ts";
+import { BudgetCard } from "./budgetCard.tsx";
+import { CompactionDivider } from "./compactionDivider.tsx";
+import { ago, relativePath, splitPath } from "./format.ts";
 import type { Page } from "./page.ts";
 import { Button, Counts, Icon, IconButton, Markdown, memo, useNow } from "./parts.tsx";
 import { Conflicts } from "./restoreDivider.tsx";
 import { RestoreMenu } from "./restoreMenu.tsx";
 import { DraftCard, ToolCard } from "./toolCard.tsx";
 import { type Block, changedFiles, type OpenBlock, type Retry, type ReusedAnswer, type TurnView } from "./turnState.ts";
+import { WaterfallView } from "./waterfallView.tsx";
 
 interface TurnProps {
   readonly turn: TurnView;
@@ -26,7 +30,11 @@ interface TurnProps {
   readonly isGone: boolean;
   /** The session, while something that this turn changed is pending. */
   readonly pendingIn: SessionId | undefined;
+  /** Counts how often the user has asked why this turn was slow or expensive. */
+  readonly asked: number;
   readonly models: readonly ModelChoice[];
+  /** US dollars for a token of a prompt that the selected model's cache does not have, where that is known. */
+  readonly usdPerToken: number | undefined;
   readonly root: string | undefined;
   readonly page: Page;
 }
@@ -38,17 +46,31 @@ export const Turn = memo(function Turn(props: TurnProps) {
     <article class="turn">
       {skip > 0 ? null : <Request turn={turn} />}
       {skip > 0 || !turn.end || props.isGone ? null : (
-        <RestoreMenu turnId={turn.turnId} disabled={!props.canUndo} page={page} />
+        <RestoreMenu
+          turnId={turn.turnId}
+          tokens={turn.firstPromptTokens}
+          usdPerToken={props.usdPerToken}
+          disabled={!props.canUndo}
+          page={page}
+        />
       )}
       {turn.recorded ? <RecordedLabel page={page} /> : null}
       {turn.reused ? <ReusedLabel reused={turn.reused} turn={turn} page={page} /> : null}
       {[...turn.blocks.slice(skip), ...turn.open].map((block) => (
-        <BlockOf key={block.key} block={block} turn={turn} page={page} root={props.root} />
+        <BlockOf
+          key={block.key}
+          block={block}
+          turn={turn}
+          canUndo={props.canUndo && props.isLast && !props.isGone}
+          page={page}
+          root={props.root}
+        />
       ))}
+      {turn.limit ? <BudgetCard question={turn.limit} page={page} /> : null}
       <Progress turn={turn} />
       <Ending {...props} />
       <Changes {...props} />
-      {turn.end ? <Footer turn={turn} models={props.models} /> : null}
+      {turn.end ? <Footer turn={turn} models={props.models} asked={props.asked} /> : null}
     </article>
   );
 });
@@ -111,11 +133,13 @@ function ReusedLabel(props: { readonly reused: ReusedAnswer; readonly turn: Turn
 interface BlockProps {
   readonly block: Block | OpenBlock;
   readonly turn: TurnView;
+  /** Whether what was done to the conversation last can be taken back. */
+  readonly canUndo: boolean;
   readonly page: Page;
   readonly root: string | undefined;
 }
 
-function BlockOf({ block, turn, page, root }: BlockProps) {
+function BlockOf({ block, turn, canUndo, page, root }: BlockProps) {
   const isOpen = turn.open.some(({ key }) => key === block.key);
   switch (block.kind) {
     case "text":
@@ -128,6 +152,8 @@ function BlockOf({ block, turn, page, root }: BlockProps) {
       const call = turn.calls.get(block.callId);
       return call ? <ToolCard call={call} live={turn.outputs[block.callId]} root={root} page={page} /> : null;
     }
+    case "compaction":
+      return <CompactionDivider block={block} isUndoable={canUndo && block === turn.blocks.at(-1)} page={page} />;
     case "notice":
       return (
         <p class="remark">
@@ -152,7 +178,7 @@ const Thinking = memo(function Thinking({ text, running }: { readonly text: stri
 });
 
 function Progress({ turn }: { readonly turn: TurnView }) {
-  if (turn.end) return null;
+  if (turn.end || turn.limit) return null;
   if (turn.retry) return <Countdown retry={turn.retry} />;
   const states = [...turn.calls.values()].map(({ state }) => state);
   if (turn.open.length > 0 || states.includes("waiting") || states.includes("running")) return null;
@@ -388,21 +414,42 @@ function UndoSummary({ files }: { readonly files: readonly UndoneFile[] }) {
   );
 }
 
-function Footer({ turn, models }: { readonly turn: TurnView; readonly models: readonly ModelChoice[] }) {
-  const { usage, cost, end, model } = turn;
+function Footer(props: { readonly turn: TurnView; readonly models: readonly ModelChoice[]; readonly asked: number }) {
+  const { turn, models, asked } = props;
+  const { usage, cost, end, model, routed } = turn;
+  const [isOpen, setOpen] = useState(false);
+  useEffect(() => {
+    if (asked > 0) setOpen(true);
+  }, [asked]);
   const prompt = usage.inputTokens + usage.cacheReadTokens + usage.cacheWriteTokens;
-  const cached = prompt > 0 ? Math.round((100 * usage.cacheReadTokens) / prompt) : 0;
+  const cached = prompt > 0 ? usage.cacheReadTokens / prompt : 0;
   const tokens = prompt + usage.outputTokens;
   const parts = [
-    models.find(({ id }) => id === model)?.label ?? model,
+    routed
+      ? `${routed.label}: ${routed.reason}; ${routed.strategy}`
+      : (models.find(({ id }) => id === model)?.label ?? model),
     ...(tokens > 0 ? [`${count(tokens)} tokens`] : []),
     ...(cost === undefined ? [] : [dollars(cost)]),
+    ...(prompt > 0 ? [`${percent(cached)} cached`] : []),
     ...(end ? [duration(end.at - turn.startedAt)] : []),
   ];
-  const detail = `Prompt ${count(prompt)} tokens, ${cached} % of them from the cache; answer ${count(usage.outputTokens)}, of which thinking ${count(usage.thinkingTokens)}`;
+  const detail = `Prompt ${count(prompt)} tokens, ${percent(cached)} of them from the cache; answer ${count(usage.outputTokens)}, of which thinking ${count(usage.thinkingTokens)}`;
   return (
-    <footer class="footer" title={tokens > 0 ? detail : ""}>
-      {parts.join(" · ")}
-    </footer>
+    <>
+      <footer class="footer">
+        <span title={tokens > 0 ? detail : ""}>
+          {parts.map((part, index) => (
+            <span key={part} class="whole">
+              {index < parts.length - 1 ? `${part} · ` : part}
+            </span>
+          ))}
+        </span>
+        <button type="button" class="fold" aria-expanded={isOpen} onClick={() => setOpen(!isOpen)}>
+          <Icon name={isOpen ? "chevron-down" : "chevron-right"} />
+          Where the time went
+        </button>
+      </footer>
+      {isOpen ? <WaterfallView turn={turn} asked={asked} /> : null}
+    </>
   );
 }

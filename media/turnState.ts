@@ -6,7 +6,9 @@
  */
 import type {
   AssistantBlock,
+  BudgetQuestion,
   CallId,
+  Compacted,
   Failure,
   FileChange,
   Json,
@@ -16,6 +18,7 @@ import type {
   PromptOrigin,
   PromptPart,
   RestoreId,
+  RouteStrategy,
   SessionDelta,
   SessionEvent,
   StopReason,
@@ -24,11 +27,13 @@ import type {
   UndoneFile,
   Usage,
 } from "../server/src/protocol/types.ts";
+import { beginTimes, foldTimes, type TurnTimes } from "../server/src/report/turnTimes.ts";
 
 /** A block that is complete, or a remark between blocks. */
 export type Block =
   | { readonly kind: "text" | "thinking"; readonly key: string; readonly text: string }
   | { readonly kind: "call"; readonly key: string; readonly callId: CallId }
+  | { readonly kind: "compaction"; readonly key: string; readonly event: Compacted; readonly isUndone: boolean }
   | { readonly kind: "notice"; readonly key: string; readonly level: "info" | "warning"; readonly message: string };
 
 /** A block that is being streamed. */
@@ -80,12 +85,29 @@ export interface TurnView {
   readonly outputs: { readonly [callId: string]: string };
   readonly changes: readonly FileChange[];
   readonly usage: Usage;
+  /** Tokens of its first request: those before it, and its prompt. */
+  readonly firstPromptTokens?: number;
   /** US dollars; absent where no step had a price. */
   readonly cost?: number;
+  readonly times: TurnTimes;
+  /** How long the page took to draw it. Absent where the page was made later. */
+  readonly paint?: PaintTimes;
   readonly retry?: Retry;
+  /** How its model was chosen, while it is that one. */
+  readonly routed?: { readonly label: string; readonly reason: string; readonly strategy: RouteStrategy };
+  /** The question at a limit that waits for an answer. */
+  readonly limit?: BudgetQuestion;
   readonly end?: TurnEndView;
   /** How its files went back, and by what. */
   readonly undone?: { readonly restoreId: RestoreId; readonly files: readonly UndoneFile[] };
+}
+
+/** Milliseconds from the arrival of an update to the frame that showed it. */
+export interface PaintTimes {
+  /** Of the update that ended the turn. */
+  readonly endMs: number;
+  /** Of the slowest update of the turn. */
+  readonly longestMs: number;
 }
 
 /** How a turn ended. */
@@ -118,11 +140,16 @@ export function emptyTurn(event: Extract<SessionEvent, { type: "turn_started" }>
     outputs: {},
     changes: [],
     usage: noUsage,
+    times: beginTimes(event),
   };
 }
 
 /** The turn after one more stored event. */
 export function foldTurn(turn: TurnView, event: SessionEvent): TurnView {
+  return foldEvent(turn.end ? turn : { ...turn, times: foldTimes(turn.times, event) }, event);
+}
+
+function foldEvent(turn: TurnView, event: SessionEvent): TurnView {
   switch (event.type) {
     case "answer_reused": {
       const { match, question, answeredAt } = event;
@@ -134,8 +161,17 @@ export function foldTurn(turn: TurnView, event: SessionEvent): TurnView {
       return { ...withoutRetry(turn), ...dropped(turn, event, "info", "The connection broke. Asking again.") };
     case "model_changed": {
       const remark = `Went on with ${event.label}${priceWords[event.price]}, because: ${event.reason}`;
-      return { ...withoutRetry(turn), model: event.to, ...dropped(turn, event, "warning", remark) };
+      const { routed: _, ...rest } = withoutRetry(turn);
+      return { ...rest, model: event.to, ...dropped(turn, event, "warning", remark) };
     }
+    case "model_routed": {
+      const { label, reason, strategy } = event;
+      return { ...turn, routed: { label, reason, strategy } };
+    }
+    case "budget_reached":
+      return { ...withoutRetry(turn), limit: event.question };
+    case "budget_resolved":
+      return withBudgetChoice(turn, event);
     case "assistant_block":
       return withBlock(withoutRetry(turn), event.step, event.index, event.block);
     case "tool_started":
@@ -176,7 +212,19 @@ export function foldTurn(turn: TurnView, event: SessionEvent): TurnView {
       return { ...turn, changes: turn.changes.filter((_, index) => index !== last) };
     }
     case "step_finished":
-      return withStepCosts(turn, event);
+      return withCosts(turn, event);
+    case "compacted": {
+      const block: Block = { kind: "compaction", key: `n${event.seq}`, event, isUndone: false };
+      return withCosts({ ...withoutRetry(turn), blocks: [...turn.blocks, block] }, event);
+    }
+    case "compaction_undone": {
+      const at = turn.blocks.findIndex(
+        (block) => block.kind === "compaction" && block.event.compactionId === event.compactionId,
+      );
+      const block = turn.blocks[at];
+      if (block?.kind !== "compaction") return turn;
+      return { ...turn, blocks: turn.blocks.with(at, { ...block, isUndone: true }) };
+    }
     case "turn_finished":
       return finished(withoutRetry(turn), event);
     case "notice":
@@ -296,6 +344,22 @@ function withBlock(turn: TurnView, step: number, index: number, { part }: Assist
   }
 }
 
+/** The question is gone, and a raise leaves a remark. */
+function withBudgetChoice(turn: TurnView, event: Extract<SessionEvent, { type: "budget_resolved" }>): TurnView {
+  const { limit, ...rest } = turn;
+  const { choice, seq } = event;
+  const remarks = {
+    raise: `${limit?.message ?? "A limit was reached."} You raised it.`,
+    again: "The limit was changed elsewhere. Going on.",
+    cheaper: undefined,
+    stop: undefined,
+    cancelled: undefined,
+  };
+  const message = remarks[choice.type];
+  if (message === undefined) return rest;
+  return { ...rest, blocks: [...turn.blocks, { kind: "notice", key: `n${seq}`, level: "info", message }] };
+}
+
 function withCall(turn: TurnView, callId: CallId, change: (call: CallView) => CallView): TurnView {
   const call = turn.calls.get(callId);
   return call ? { ...turn, calls: new Map(turn.calls).set(callId, change(call)) } : turn;
@@ -322,11 +386,13 @@ function dropped(
   return { open: [], blocks: [...kept, { kind: "notice", key: `n${seq}`, level, message }] };
 }
 
-function withStepCosts(turn: TurnView, event: Extract<SessionEvent, { type: "step_finished" }>): TurnView {
+function withCosts(turn: TurnView, event: Pick<Compacted, "usage" | "cost">): TurnView {
   const { usage, cost } = event;
-  const sum = (name: keyof Usage) => turn.usage[name] + usage[name];
+  const sum = (name: Exclude<keyof Usage, "longCacheWriteTokens">) => turn.usage[name] + usage[name];
+  const promptTokens = usage.inputTokens + usage.cacheReadTokens + usage.cacheWriteTokens;
   return {
     ...turn,
+    ...(turn.firstPromptTokens === undefined && promptTokens > 0 ? { firstPromptTokens: promptTokens } : {}),
     usage: {
       inputTokens: sum("inputTokens"),
       cacheReadTokens: sum("cacheReadTokens"),
@@ -340,6 +406,7 @@ function withStepCosts(turn: TurnView, event: Extract<SessionEvent, { type: "ste
 
 function finished(turn: TurnView, event: Extract<SessionEvent, { type: "turn_finished" }>): TurnView {
   const { at, stopReason, failure, unfinished } = event;
+  const { limit: _asked, ...rest } = turn;
   const isOpen = ({ state }: CallView) => state === "queued" || state === "running" || state === "waiting";
   const calls = new Map(
     [...turn.calls].map(([callId, call]): [CallId, CallView] => {
@@ -349,7 +416,7 @@ function finished(turn: TurnView, event: Extract<SessionEvent, { type: "turn_fin
     }),
   );
   return {
-    ...turn,
+    ...rest,
     open: [],
     outputs: {},
     calls,

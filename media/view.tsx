@@ -49,6 +49,11 @@ export function App(props: ViewProps) {
   const send = () => {
     const text = draft.trim();
     if (text === "" || isRunning(state) || state.host.state === "no_folder") return;
+    const compact = /^\/compact(?:\s+(.*))?$/s.exec(text);
+    if (compact) {
+      page.post({ type: "compact", ...(compact[1] ? { hint: compact[1] } : {}) });
+      return write("");
+    }
     dispatch({ type: "sent", text });
     page.post({ type: "submit", text });
     write("");

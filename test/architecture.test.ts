@@ -21,6 +21,7 @@ const mayImport: { readonly [unit: string]: readonly string[] } = {
   "server/configSchema": ["server/protocol", "server/config", "server/configFile"],
   "server/storage": ["server/base", "server/protocol"],
   "server/text": [],
+  "server/report": ["server/protocol"],
   "server/workspace": ["server/base", "server/protocol", "server/text"],
   "server/model": ["server/base", "server/protocol"],
   "server/cache": [
@@ -64,13 +65,14 @@ const mayImport: { readonly [unit: string]: readonly string[] } = {
     "server/workspace",
     "server/storage",
     "server/session",
+    "server/report",
     "server/host",
     "server/config",
     "server/configFile",
     "server/configSchema",
   ],
   client: ["server/protocol"],
-  media: ["server/protocol"],
+  media: ["server/protocol", "server/report"],
 };
 
 /** Library or built-in → where it may be used. */
@@ -176,12 +178,24 @@ describe("imports", () => {
     expect(wrong).toEqual([]);
   });
 
-  test("of the webview from the server are types only", () => {
+  test("of the webview from the server are types and pure folds only", () => {
     const wrong = sources
       .filter(({ path }) => path.startsWith("media/"))
       .flatMap(({ path, imports, text }) =>
         imports
-          .filter((target) => target.startsWith("server/") && !isTypeOnly(text, target))
+          .filter((target) => target.startsWith("server/") && !target.startsWith("server/src/report/"))
+          .filter((target) => !isTypeOnly(text, target))
+          .map((target) => `${path} imports ${target}`),
+      );
+    expect(wrong).toEqual([]);
+  });
+
+  test("of what the webview shares with the server are types only, so that it brings nothing along", () => {
+    const wrong = sources
+      .filter(({ path }) => path.startsWith("server/src/report/"))
+      .flatMap(({ path, imports, text }) =>
+        imports
+          .filter((target) => !target.startsWith("server/src/report/") && !isTypeOnly(text, target))
           .map((target) => `${path} imports ${target}`),
       );
     expect(wrong).toEqual([]);

@@ -17,6 +17,7 @@ import {
 import type { NotificationType, RequestParam, RequestType } from "vscode-jsonrpc";
 import type { ApplyWorkspaceEditParams, CloseHandlerResult, LanguageClient } from "vscode-languageclient/node";
 import {
+  type BudgetResult,
   type DocumentDiagnosticsParams,
   type DocumentDiagnosticsResult,
   type DocumentEncodingParams,
@@ -38,6 +39,7 @@ import {
   type ReadNotebookResult,
   type ReviewChangedParams,
   readNotebook,
+  requestBudget,
   requestPermission,
   revealSession,
   reviewChanged,
@@ -48,7 +50,7 @@ import {
   type UpdateParams,
 } from "../../server/src/protocol/methods.ts";
 import type { HostState } from "../../server/src/protocol/panel.ts";
-import type { Json, PermissionRequest, SessionId } from "../../server/src/protocol/types.ts";
+import type { BudgetQuestion, Json, PermissionRequest, SessionId } from "../../server/src/protocol/types.ts";
 import type { RestartDecision } from "./restartPolicy.ts";
 
 /** How the host is, and why where that matters. */
@@ -67,6 +69,7 @@ export interface AgentClientDeps {
   readonly credentials: () => Promise<InitializationOptions["credentials"]>;
   readonly decideRestart: () => RestartDecision;
   readonly requestPermission: (request: PermissionRequest, token: CancellationToken) => Promise<PermissionResult>;
+  readonly requestBudget: (question: BudgetQuestion, token: CancellationToken) => Promise<BudgetResult>;
   readonly formatDocument: (params: FormatDocumentParams, token: CancellationToken) => Promise<FormatDocumentResult>;
   readonly documentDiagnostics: (
     params: DocumentDiagnosticsParams,
@@ -241,6 +244,7 @@ export class AgentClient implements Disposable {
     client.onNotification(reviewChanged, (params) => this.#reviews.fire(params));
     client.onNotification(revealSession, ({ sessionId }) => this.#reveals.fire(sessionId));
     client.onRequest(requestPermission, this.#deps.requestPermission);
+    client.onRequest(requestBudget, this.#deps.requestBudget);
     client.onRequest(formatDocument, this.#deps.formatDocument);
     client.onRequest(documentDiagnostics, this.#deps.documentDiagnostics);
     client.onRequest(saveDocument, this.#deps.saveDocument);

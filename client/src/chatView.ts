@@ -25,6 +25,8 @@ export class ChatView implements WebviewViewProvider, Disposable {
   readonly #messages = new EventEmitter<FromPanel>();
   readonly #visibility = new EventEmitter<boolean>();
   #view: WebviewView | undefined;
+  /** Resolves when the page of the view listens. */
+  #listening = Promise.withResolvers<void>();
   /** Whether the page that is being loaded should take the keyboard, because the user has asked for it. */
   #wantsFocus = false;
 
@@ -46,16 +48,27 @@ export class ChatView implements WebviewViewProvider, Disposable {
   /** Fills the view. VS Code calls it whenever the view has to be made. */
   resolveWebviewView(view: WebviewView): void {
     this.#view = view;
+    this.#listening = Promise.withResolvers<void>();
     const { webview } = view;
     const dist = Uri.joinPath(this.#extension, "dist");
     webview.options = { enableScripts: true, localResourceRoots: [dist, Uri.joinPath(this.#extension, "media")] };
     webview.onDidReceiveMessage((message: FromPanel) => this.#receive(message));
-    view.onDidChangeVisibility(() => this.#visibility.fire(view.visible));
+    view.onDidChangeVisibility(() => {
+      if (!view.visible) this.#listening = Promise.withResolvers<void>();
+      this.#visibility.fire(view.visible);
+    });
     view.onDidDispose(() => {
       if (this.#view === view) this.#view = undefined;
     });
     const file = (name: string) => webview.asWebviewUri(Uri.joinPath(dist, name)).toString();
     webview.html = pageHtml({ script: file("panel.js"), style: file("panel.css"), source: webview.cspSource });
+  }
+
+  /** Shows the panel, gives it the keyboard and sends to its page as soon as that listens. */
+  async tell(message: ToPanel): Promise<void> {
+    await commands.executeCommand(`${viewId}.focus`);
+    await this.#listening.promise;
+    this.post(message);
   }
 
   /** Sends to the page; lost when there is none, because a new page is told everything. */
@@ -79,6 +92,7 @@ export class ChatView implements WebviewViewProvider, Disposable {
 
   #receive(message: FromPanel): void {
     this.#messages.fire(message);
+    if (message.type === "ready") this.#listening.resolve();
     if (message.type !== "ready" || !this.#wantsFocus) return;
     this.#wantsFocus = false;
     this.post({ type: "focus" });

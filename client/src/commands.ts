@@ -47,9 +47,11 @@ export function registerCommands(deps: CommandDeps): readonly Disposable[] {
       await openPanel();
       await conversation.showCost();
     },
+    "hermes.explainTurn": () => view.tell({ type: "why" }),
     "hermes.showLog": deps.showLog,
     "hermes.restartHost": () => deps.agent.restart(),
     "hermes.showSessions": () => showSessions(deps),
+    "hermes.compact": () => compact(deps),
     "hermes.undoTurn": () => undoTurn(deps),
     "hermes.restoreCheckpoint": () => restoreCheckpoint(deps),
     "hermes.addSelection": async () => {
@@ -146,6 +148,14 @@ async function showSessions({ conversation, view }: CommandDeps): Promise<void> 
   if (!choice) return;
   await view.show({ takeFocus: true });
   await conversation.open(choice.sessionId);
+}
+
+async function compact({ conversation, view }: CommandDeps): Promise<void> {
+  const prompt = "What should the summary keep in particular? Leave it empty for the usual.";
+  const hint = await window.showInputBox({ title: "Hermes: Compact Conversation", prompt, ignoreFocusOut: true });
+  if (hint === undefined) return;
+  await view.show({ takeFocus: true });
+  await conversation.compact(hint.trim() || undefined);
 }
 
 async function undoTurn({ conversation }: CommandDeps): Promise<void> {

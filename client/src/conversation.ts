@@ -7,6 +7,7 @@
  */
 import {
   cancelSession,
+  compactSession,
   costSummary,
   type ListModelsResult,
   listModels,
@@ -15,16 +16,21 @@ import {
   newSession,
   promptSession,
   type RestoreResult,
+  raiseLimit,
   restoreSession,
   selectModel,
   setCredential,
+  undoCompaction,
   undoRestore,
   undoTurn,
+  warmUpSession,
 } from "../../server/src/protocol/methods.ts";
 import type { PanelAction, ToPanel } from "../../server/src/protocol/panel.ts";
 import type {
+  CompactionId,
   CredentialName,
   Failure,
+  LimitStanding,
   PromptPart,
   ReferencePart,
   RestoreId,
@@ -37,6 +43,9 @@ import type {
 import type { AgentClient } from "./agentClient.ts";
 import { type Checkpoint, checkpointsOf } from "./checkpoints.ts";
 import type { EnteredCredential } from "./credentials.ts";
+
+/** Turns of a session that are shown first. */
+const newestTurns = 5;
 
 /** What is remembered for the workspace between windows. */
 export interface Memory {
@@ -76,6 +85,8 @@ export class Conversation {
   #heldBack: SessionUpdate[] | undefined;
   /** Counts loads, so that only the last one is shown. */
   #loads = 0;
+  /** How many of the newest turns are asked for. */
+  #turns = newestTurns;
 
   constructor(deps: ConversationDeps) {
     this.#deps = deps;
@@ -144,6 +155,20 @@ export class Conversation {
     await this.#prompt(prompt, true);
   }
 
+  /** The user is about to write, or writes: the host prepares, and the page is told what the next request costs. */
+  async warmUp(intent: "focus" | "typing"): Promise<void> {
+    const { agent, post, log } = this.#deps;
+    if (agent.status.state !== "running") return;
+    const sessionId = this.#sessionId;
+    try {
+      const { forecast } = await agent.request(warmUpSession, { intent, ...(sessionId ? { sessionId } : {}) });
+      if (sessionId) post({ type: "forecast", sessionId, forecast });
+    } catch (error) {
+      // Nothing was asked for: what is wrong, such as a missing key, is told when a prompt is sent.
+      log(messageOf(error));
+    }
+  }
+
   /** Ends the running turn of the session on screen. */
   async stop(): Promise<void> {
     if (this.#sessionId) await this.#try(this.#deps.agent.notify(cancelSession, { sessionId: this.#sessionId }));
@@ -175,10 +200,23 @@ export class Conversation {
     return sessions;
   }
 
-  /** Shows the page what was spent in this month and the one before. */
+  /** Shows the page what was spent in this month and the one before, and the limits. */
   async showCost(): Promise<void> {
     this.#deps.post({ type: "cost" });
-    const summary = await this.#try(this.#deps.agent.request(costSummary, { months: 2 }));
+    await this.#tellCost();
+  }
+
+  /** Raises a limit for the rest of its period, and shows the page what holds now. */
+  async raiseLimit({ period, unit }: LimitStanding, limit: number): Promise<void> {
+    if (period === "turn") return;
+    const sessionId = period === "session" && this.#sessionId ? { sessionId: this.#sessionId } : {};
+    await this.#try(this.#deps.agent.request(raiseLimit, { period, unit, limit, ...sessionId }));
+    await this.#tellCost();
+  }
+
+  async #tellCost(): Promise<void> {
+    const session = this.#sessionId ? { sessionId: this.#sessionId } : {};
+    const summary = await this.#try(this.#deps.agent.request(costSummary, { months: 2, ...session }));
     if (summary) this.#deps.post({ type: "cost", ...summary });
   }
 
@@ -194,6 +232,7 @@ export class Conversation {
     if (!list) return;
     this.#deps.memory.set("model", model);
     this.showModels(list);
+    if (this.#sessionId) await this.warmUp("focus");
   }
 
   /** Asks for a key; then takes the wanted model, or the first that the key makes ready in place of a recording. */
@@ -233,6 +272,19 @@ export class Conversation {
   /** Takes back a restore, or the undo of a turn. */
   async undoRestore(restoreId: RestoreId): Promise<void> {
     await this.#restored((sessionId) => this.#deps.agent.request(undoRestore, { sessionId, restoreId }));
+  }
+
+  /** Replaces the conversation on screen, as models are given it, by a summary; the session's events tell the outcome. */
+  async compact(hint?: string): Promise<void> {
+    const sessionId = this.#sessionId;
+    if (!sessionId) return this.#deps.post({ type: "notice", message: "This session has nothing to compact yet." });
+    await this.#try(this.#deps.agent.request(compactSession, { sessionId, ...(hint ? { hint } : {}) }));
+  }
+
+  /** Takes back the last compaction of the session on screen. */
+  async undoCompaction(compactionId: CompactionId): Promise<void> {
+    const sessionId = this.#sessionId;
+    if (sessionId) await this.#try(this.#deps.agent.request(undoCompaction, { sessionId, compactionId }));
   }
 
   /** Undoes the last turn that changed files. Answers false when there is none. */
@@ -293,6 +345,7 @@ export class Conversation {
       this.#failed(error);
     } finally {
       this.#deps.post({ type: "prompt_settled" });
+      void this.warmUp("focus");
     }
   }
 
@@ -304,8 +357,15 @@ export class Conversation {
   }
 
   #choose(sessionId: SessionId | undefined): void {
+    if (sessionId !== this.#sessionId) this.#turns = newestTurns;
     this.#sessionId = sessionId;
     this.#deps.memory.set("session", sessionId);
+  }
+
+  /** Shows more of the session's turns than the page has now. */
+  async showEarlier(shown: number): Promise<void> {
+    this.#turns = 2 * Math.max(shown, newestTurns);
+    await this.#load();
   }
 
   async #load(): Promise<void> {
@@ -314,12 +374,15 @@ export class Conversation {
     if (!sessionId) return this.#deps.post({ type: "session", sessionId: undefined, events: [], live: [] });
     this.#heldBack = [];
     try {
-      const { events, live, running } = await this.#deps.agent.request(loadSession, { sessionId });
+      const { events, live, running, hasEarlier } = await this.#deps.agent.request(loadSession, {
+        sessionId,
+        turns: this.#turns,
+      });
       if (load !== this.#loads) return;
       const last = events.at(-1)?.seq ?? 0;
       const later = (this.#heldBack ?? []).filter((update) => "seq" in update && update.seq > last);
       this.#heldBack = undefined;
-      this.#deps.post({ type: "session", sessionId, events, live });
+      this.#deps.post({ type: "session", sessionId, events, live, ...(hasEarlier ? { hasEarlier } : {}) });
       if (later.length > 0) this.#deps.post({ type: "updates", sessionId, updates: later });
       if (running && !this.#running.has(sessionId)) {
         this.#running.add(sessionId);

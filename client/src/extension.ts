@@ -10,7 +10,6 @@ import type { FromPanel } from "../../server/src/protocol/panel.ts";
 import type { SessionId } from "../../server/src/protocol/types.ts";
 import { FreshDiagnostics, formatAside } from "./afterEdit.ts";
 import { AgentClient } from "./agentClient.ts";
-import { Approvals } from "./approvals.ts";
 import { ChatView, viewId } from "./chatView.ts";
 import { registerCommands } from "./commands.ts";
 import { offerBothSides, showBothSides } from "./conflicts.ts";
@@ -33,6 +32,7 @@ import {
 import { LivePreview } from "./livePreview.ts";
 import { editNotebook, readNotebook, watchNotebooks } from "./notebooks.ts";
 import { NotebookTexts, notebookScheme } from "./notebookTexts.ts";
+import { approvals as approvalQuestions, budgetQuestions, Questions } from "./questions.ts";
 import { References } from "./references.ts";
 import { createRestartPolicy } from "./restartPolicy.ts";
 import { Review } from "./review.ts";
@@ -66,7 +66,9 @@ export function activate(context: ExtensionContext): HermesApi {
   const view = keep(new ChatView(context.extensionUri));
   const references = keep(new References());
   const statusBar = keep(new StatusBar());
-  const approvals = keep(new Approvals((sessionId) => view.visible && conversation.sessionId === sessionId));
+  const isInView = (sessionId: SessionId) => view.visible && conversation.sessionId === sessionId;
+  const approvals = keep(new Questions(approvalQuestions, isInView));
+  const limits = keep(new Questions(budgetQuestions, isInView));
   const diagnostics = keep(new FreshDiagnostics());
   const agent = keep(
     new AgentClient({
@@ -76,6 +78,7 @@ export function activate(context: ExtensionContext): HermesApi {
       credentials: () => credentials.read(),
       decideRestart: createRestartPolicy(Date.now),
       requestPermission: (request, token) => approvals.ask(request, token),
+      requestBudget: (question, token) => limits.ask(question, token),
       formatDocument: formatAside,
       documentDiagnostics: (params, token) => diagnostics.of(params, token),
       isEditCurrent,
@@ -185,19 +188,26 @@ export function activate(context: ExtensionContext): HermesApi {
       showHost();
       if (host.state !== "running") {
         approvals.clear();
+        limits.clear();
         conversation.hostStopped();
         preview.clear();
       }
       if (host.state === "stopped") void offerRestart(host.message);
     }),
   );
+  const showQuestions = () => {
+    const count = approvals.count + limits.count;
+    statusBar.set({ approvals: count });
+    view.setBadge(count);
+  };
+  keep(approvals.onDidChange(showQuestions));
+  keep(limits.onDidChange(showQuestions));
   keep(
-    approvals.onDidChange((count) => {
-      statusBar.set({ approvals: count });
-      view.setBadge(count);
+    view.onDidChangeVisibility(() => {
+      approvals.remind();
+      limits.remind();
     }),
   );
-  keep(view.onDidChangeVisibility(() => approvals.remind()));
   keep(references.onDidChange((chips) => view.post({ type: "references", chips })));
   keep(credentials.onDidChange((change) => void conversation.keyChanged(change)));
   keep(workspace.onDidGrantWorkspaceTrust(showWorkspace));
@@ -234,6 +244,8 @@ export function activate(context: ExtensionContext): HermesApi {
         return conversation.tryAgain(message.prompt);
       case "ask_again":
         return conversation.askAgain(message.prompt);
+      case "warm_up":
+        return conversation.warmUp(message.intent);
       case "stop":
         return conversation.stop();
       case "new_session":
@@ -241,6 +253,8 @@ export function activate(context: ExtensionContext): HermesApi {
         return view.post({ type: "focus" });
       case "open_session":
         return conversation.open(message.sessionId);
+      case "show_earlier":
+        return conversation.showEarlier(message.turns);
       case "list_sessions":
         return conversation.list(message.query);
       case "show_cost":
@@ -252,11 +266,19 @@ export function activate(context: ExtensionContext): HermesApi {
       case "set_api_key":
         return conversation.setApiKey(message.name, message.model);
       case "answer":
-        return approvals.answer(message, message.choice);
+        return approvals.answer(message.sessionId, message.callId, message.choice);
+      case "answer_budget":
+        return limits.answer(message.sessionId, message.turnId, message.choice);
+      case "raise_limit":
+        return conversation.raiseLimit(message.standing, message.limit);
       case "undo":
         return conversation.undo(message.turnId);
       case "restore":
         return conversation.restore(message.turnId, message);
+      case "compact":
+        return conversation.compact(message.hint);
+      case "undo_compaction":
+        return conversation.undoCompaction(message.compactionId);
       case "undo_restore":
         return conversation.undoRestore(message.restoreId);
       case "show_conflict": {

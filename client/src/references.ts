@@ -8,6 +8,8 @@ import {
   type Disposable,
   type Event,
   EventEmitter,
+  Position,
+  Range,
   type TextDocument,
   type TextEditor,
   window,
@@ -52,7 +54,13 @@ export class References implements Disposable {
   chips(): readonly ReferenceChip[] {
     const active = this.#active();
     const pinned = this.#pinned.map(
-      ({ id, part }): ReferenceChip => ({ id, label: part.label, kind: "selection", included: true }),
+      ({ id, part }): ReferenceChip => ({
+        id,
+        label: part.label,
+        kind: "selection",
+        included: true,
+        bytes: byteCount(part.text),
+      }),
     );
     return active && !pinned.some(({ label }) => label === active.chip.label) ? [active.chip, ...pinned] : pinned;
   }
@@ -104,7 +112,8 @@ export class References implements Disposable {
     const label = labelOf(editor);
     const id = `active:${editor.document.uri.toString()}:${selection.isEmpty ? "" : label}`;
     const included = this.#decided?.id === id ? this.#decided.included : !selection.isEmpty;
-    return { editor, chip: { id, label, kind: selection.isEmpty ? "file" : "selection", included } };
+    const kind = selection.isEmpty ? "file" : "selection";
+    return { editor, chip: { id, label, kind, included, bytes: bytesOf(editor) } };
   }
 
   #fire(): void {
@@ -128,6 +137,23 @@ function lines({ start, end }: TextEditor["selection"]): readonly [number, numbe
 function freeze({ document, selection }: TextEditor, label: string): ReferencePart {
   const text = selection.isEmpty ? document.getText() : document.getText(selection);
   return { type: "reference", label, uri: document.uri.toString(), text: cut(text, document) };
+}
+
+const encoder = new TextEncoder();
+
+function byteCount(text: string): number {
+  return encoder.encode(text).length;
+}
+
+/** Bytes of what would be frozen, without taking the text of a long file apart at every move of the cursor. */
+function bytesOf({ document, selection }: TextEditor): number {
+  const { start, end } = selection.isEmpty ? wholeOf(document) : selection;
+  const characters = document.offsetAt(end) - document.offsetAt(start);
+  return characters > characterLimit ? characterLimit : byteCount(document.getText(new Range(start, end)));
+}
+
+function wholeOf(document: TextDocument): { readonly start: Position; readonly end: Position } {
+  return { start: new Position(0, 0), end: document.lineAt(document.lineCount - 1).range.end };
 }
 
 function cut(text: string, document: TextDocument): string {

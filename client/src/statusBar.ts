@@ -12,7 +12,7 @@ export interface StatusBarState {
   readonly host: HostStatus;
   readonly models: ListModelsResult | undefined;
   readonly running: boolean;
-  /** Approvals that wait. */
+  /** Approvals and questions at a limit that wait. */
   readonly approvals: number;
 }
 
@@ -52,7 +52,7 @@ function describe({ host, models, running, approvals }: StatusBarState) {
   if (host.state === "stopped") {
     return { text: "$(error) Hermes", tooltip: host.message ?? "Hermes: the agent host is not running", warns: true };
   }
-  if (approvals > 0) return { text: "$(bell-dot) Hermes", tooltip: "Hermes asks for your approval", warns: true };
+  if (approvals > 0) return { text: "$(bell-dot) Hermes", tooltip: "Hermes waits for your answer", warns: true };
   if (host.state === "restarting" || host.state === "starting") {
     return plain("$(loading~spin) Hermes", "Hermes: the agent host is starting");
   }

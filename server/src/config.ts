@@ -40,10 +40,30 @@ function limitOf(unit: string, period: string, options: { readonly fraction?: tr
     default: 0,
     minimum: 0,
     maximum: 1e9,
-    description: `The most ${unit} that ${period} may use, in all windows and terminals together; 0 is no limit. The most that a request could use is set aside before it is sent, so the limit is not passed.`,
+    description: `The most ${unit} that ${period} may use, in all windows and terminals together; 0 is no limit. The most that a request could use is set aside before it is sent, so the limit is not passed. At the limit a turn waits and asks: raise it, go on with a cheaper model, or stop.`,
     ...options,
   } as const;
 }
+
+/** The model that `adaptive` takes for some tasks. */
+function namedModel(part: "provider" | "name", tasks: string) {
+  return {
+    type: "string",
+    default: "",
+    description:
+      part === "provider"
+        ? `The provider of the model that \`model.strategy: adaptive\` takes for ${tasks} tasks, for example \`anthropic\` or \`ollama\`.`
+        : `The name of that model at its provider, for example \`claude-haiku-5-5\`. Empty: one is chosen by our ranking, up to four times as dear as the first that is ready, and by what was measured.`,
+  } as const;
+}
+
+const namedModelTokens = {
+  type: "number",
+  default: 0,
+  minimum: 0,
+  maximum: 1_000_000,
+  description: "Tokens that this model may answer at most in one request; 0 is its own limit.",
+} as const;
 
 /** Every setting, by its name below `hermes.`; the one source of the manifest, the defaults and the checks. */
 export const settings = {
@@ -53,6 +73,27 @@ export const settings = {
     description:
       "The model to use, as `provider/model`, for example `anthropic/claude-sonnet-5-5`, `openai/gpt-6.1-sol` or `ollama/qwen3`. `auto` takes the first that is ready: Anthropic, OpenAI, a local server, then the recorded tour.",
   },
+  "model.strategy": {
+    type: "string",
+    default: "fixed",
+    enum: ["fixed", "adaptive", "cost", "latency"],
+    description:
+      "Who chooses the model where `model.name` is `auto` and you have chosen none: `fixed` takes the first that is ready; `adaptive` one that fits the task, by its kind, words and size; `cost` the cheapest and `latency` the fastest that is able enough. A conversation keeps its model until that cannot go on. Each choice is shown with its reason.",
+  },
+  "model.maxLatencySeconds": {
+    type: "number",
+    default: 0,
+    minimum: 0,
+    maximum: 3600,
+    description:
+      "How long an ordinary answer of a model may be expected to take, as measured, for `model.strategy` to choose it, in seconds; 0 is no limit.",
+  },
+  "model.models.complex.provider": namedModel("provider", "hard and ordinary"),
+  "model.models.complex.name": namedModel("name", "hard and ordinary"),
+  "model.models.complex.maxTokens": namedModelTokens,
+  "model.models.simple.provider": namedModel("provider", "easy"),
+  "model.models.simple.name": namedModel("name", "easy"),
+  "model.models.simple.maxTokens": namedModelTokens,
   "model.fallbacks": {
     type: "strings",
     scope: "user",
@@ -117,6 +158,13 @@ export const settings = {
     description:
       "Which OpenAI wire format to speak: `responses`, or `chat` for servers that only know Chat Completions.",
   },
+  "promptCache.warmUp": {
+    type: "string",
+    default: "conversation",
+    enum: ["conversation", "connection", "off"],
+    description:
+      "What is done while you write a prompt, so that the answer begins sooner. `conversation`: opens the connection, and when the model's vendor has forgotten a long conversation, sends it again without asking for an answer; that is charged when you begin to write, and then not with the prompt. `connection`: only opens the connection. `off`: nothing.",
+  },
   "permissions.rules": {
     type: "strings",
     scope: "user",
@@ -129,7 +177,29 @@ export const settings = {
     default: 100,
     minimum: 1,
     maximum: 1000,
-    description: "How many model requests one turn may take before it stops and asks.",
+    description:
+      "How many steps, each a request to the model with the tool calls it asks for, one turn may take before it asks whether to go on.",
+  },
+  "context.summaryStrategy": {
+    type: "string",
+    default: "auto",
+    enum: ["auto", "none", "always", "extractive"],
+    description:
+      "How a long conversation is shortened. `auto`: replaced by a summary when little of the model's window is left, before its price rises, or at the end of a turn that made it long. `always`: after every turn. `extractive`: as `auto`, but cut by rule, without asking a model. `none`: only when you ask for it; a conversation that outgrows the window then ends. What you said and which files were changed is kept word for word.",
+  },
+  "context.maxHistorySteps": {
+    type: "number",
+    default: 0,
+    minimum: 0,
+    maximum: 10_000,
+    description:
+      "How many steps (requests to the model with their tool calls) a conversation may have before it is shortened; 0 is any number. Each shortening costs a request and what the vendor had cached, so a small number is rarely cheaper.",
+  },
+  "context.pruneSimilarResults": {
+    type: "boolean",
+    default: true,
+    description:
+      "When a conversation is shortened by rule, leave out results of tools that a later one repeats, with a note in their place.",
   },
   "execution.parallel.enabled": {
     type: "boolean",
@@ -146,6 +216,16 @@ export const settings = {
   "budget.turn.usd": limitOf("US dollars", "one turn", { fraction: true }),
   "budget.turn.tokens": limitOf("tokens, of prompts and answers,", "one turn"),
   "budget.turn.requests": limitOf("model requests", "one turn"),
+  "budget.turn.minutes": {
+    type: "number",
+    scope: "user",
+    default: 0,
+    minimum: 0,
+    maximum: 10_000,
+    fraction: true,
+    description:
+      "Minutes that one turn may work before it asks whether to go on, looked at before each of its steps; the time in which it waits for you does not count. 0 is no limit.",
+  },
   "budget.session.usd": limitOf("US dollars", "one session, in this month and the last", { fraction: true }),
   "budget.session.tokens": limitOf("tokens, of prompts and answers,", "one session, in this month and the last"),
   "budget.session.requests": limitOf("model requests", "one session, in this month and the last"),

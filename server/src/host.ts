@@ -8,7 +8,11 @@ import type { Clock } from "./base/async.ts";
 import { isAbort, messageOf, RequestError, ToolError } from "./base/errors.ts";
 import { log } from "./base/trace.ts";
 import type { AnswerCache } from "./cache/answerCache.ts";
+import type { Route, RouteFacts } from "./model/router.ts";
+import type { TokenCounts } from "./model/tokens.ts";
 import type {
+  CompactParams,
+  CompactResult,
   ConflictParams,
   ConflictResult,
   ListModelsResult,
@@ -27,34 +31,48 @@ import type {
   ReviewParams,
   TaskArguments,
   TaskName,
+  UndoCompactionParams,
   UndoParams,
   UndoRestoreParams,
   UndoResult,
+  WarmUpParams,
+  WarmUpResult,
 } from "./protocol/methods.ts";
 import type {
   ApprovalChoice,
   CredentialName,
   Failure,
   Json,
+  LimitReached,
+  ModelSpec,
   PendingFile,
   PermissionRequest,
   PromptPart,
   RestoreId,
   RestoreTarget,
+  RouteStrategy,
   SessionId,
   SessionUpdate,
   TurnId,
 } from "./protocol/types.ts";
 import { runAnswered } from "./session/answers.ts";
+import { Compactions, type CompactionsDeps } from "./session/compactions.ts";
+import { hasGrown } from "./session/compactPlan.ts";
+import { resultLimit } from "./session/context.ts";
 import type { FallbackDeps, TurnModel } from "./session/fallback.ts";
 import { type LiveSession, LiveSessions } from "./session/liveSessions.ts";
-import { momentContext, systemPrompt } from "./session/prompt.ts";
+import { isSameLimit, type PauseDeps, Pauses } from "./session/pauses.ts";
+import { changedInstructions, momentContext, sessionPrompt, toldDate } from "./session/prompt.ts";
 import { isUnbegun } from "./session/reduce.ts";
 import { conflictOf, restore } from "./session/restore.ts";
-import type { Session } from "./session/session.ts";
+import { routeFacts } from "./session/routeFacts.ts";
+import { openOwner, type Session } from "./session/session.ts";
 import { composeTask } from "./session/tasks.ts";
+import { withoutCompaction } from "./session/thread.ts";
 import { createToolCalls, type ToolCallDeps } from "./session/toolCalls.ts";
 import type { TurnEnd } from "./session/turn.ts";
+import { Stopwatch } from "./session/turnLimits.ts";
+import { forecastOf, WarmUps } from "./session/warmUp.ts";
 import { type SessionStore, StaleSessionError } from "./storage/store.ts";
 import { decodeText } from "./text/encoding.ts";
 import type { Registry } from "./tools/registry.ts";
@@ -62,13 +80,28 @@ import { createQueues } from "./workspace/queues.ts";
 import type { Workspace } from "./workspace/workspace.ts";
 
 /** A model ready to be asked, and those that the user has named to go on with when it fails. */
-export interface ReadyModel extends TurnModel, Pick<FallbackDeps, "fallbacks"> {}
+export interface ReadyModel extends TurnModel, Pick<FallbackDeps, "fallbacks"> {
+  /** How it was chosen, where the user has left that to rules. */
+  readonly routed?: Route & { readonly strategy: RouteStrategy };
+  /** Opens a connection that the next request finds open. Never rejects. */
+  readonly connect?: (signal: AbortSignal) => Promise<void>;
+}
+
+/** What is done for a prompt before it is sent. */
+export type WarmUpPolicy = "off" | "connection" | "conversation";
 
 /** The models that can be used now. `main/models.ts` makes it. */
 export interface Models {
   list(): Promise<ListModelsResult>;
-  /** Throws `RequestError` `unknown_model` or `needs_key`, each saying what to do. */
-  resolve(id: string | undefined): Promise<ReadyModel>;
+  /**
+   * The model of a turn: the one with that id, the one that the user has chosen, or what rules make of the facts, where
+   * there are any. Throws `RequestError` `unknown_model` or `needs_key`, each saying what to do.
+   */
+  resolve(id: string | undefined, facts?: () => RouteFacts): Promise<ReadyModel>;
+  /** Those of known vendors that could be asked right now. */
+  ready(): Promise<readonly TurnModel[]>;
+  /** All that could be chosen, local ones left out. */
+  known(): Promise<readonly ModelSpec[]>;
   select(id: string): Promise<void>;
   setCredential(name: CredentialName, value: string | undefined): void;
 }
@@ -80,16 +113,26 @@ export interface HostDeps {
   /** Makes the tools of one session: tools may remember what happened in it. */
   readonly createRegistry: () => Registry;
   readonly models: Models;
+  /** Estimates of tokens, which learn from every turn. */
+  readonly tokens: TokenCounts;
   /** Permission rules and where the ones that the user adds are kept. */
   readonly permissions: ToolCallDeps["permissions"];
   /** Answers that may be given again, and what the settings say about who gives them. Absent where none are kept. */
   readonly answers?: { readonly cache: AnswerCache; readonly servers: () => Json };
   readonly ask: (request: PermissionRequest, signal: AbortSignal) => Promise<ApprovalChoice>;
+  /** Asks the user at a limit; absent where nobody can be asked, and then a limit ends the turn. */
+  readonly budget?: PauseDeps;
+  /** Milliseconds that a turn may work before it asks; 0 or absent for no limit. */
+  readonly maxTurnMs?: () => number;
   readonly onUpdate: (sessionId: SessionId, update: SessionUpdate) => void;
   /** Told what waits for the user's review in a session, whenever that changes. Absent where nobody reviews. */
   readonly onReview?: (sessionId: SessionId, files: readonly PendingFile[]) => void;
   readonly trusted: () => boolean;
+  /** When and how conversations are compacted. */
+  readonly compaction: CompactionsDeps["policy"];
   readonly maxSteps: () => number;
+  /** Nothing is done for prompts that are not sent yet where it is absent. */
+  readonly warmUp?: () => WarmUpPolicy;
   readonly concurrency: () => number;
   /** Milliseconds that edits may wait for the editor's problems; absent where there is no editor. */
   readonly diagnosticsWaitMs?: () => number;
@@ -105,7 +148,12 @@ export interface HostDeps {
 /** A prompt, and the task that composed it, where one did. */
 interface TurnParams extends PromptParams {
   readonly task?: TaskName;
+  /** When it arrived. */
+  readonly receivedAt: number;
 }
+
+/** How often the end of a session that is being written to is read before all of it is. */
+const maxTailReads = 3;
 
 /** Of more changed files than this, it is not asked which of them matter. */
 const manyFiles = 200;
@@ -114,12 +162,18 @@ const manyFiles = 200;
 export class AgentHost {
   readonly #deps: HostDeps;
   readonly #live: LiveSessions;
+  readonly #compactions: Compactions;
   readonly #closing = new AbortController();
   readonly #fileOrder = createQueues();
+  readonly #warmUps: WarmUps;
+  readonly #pauses: Pauses | undefined;
 
   constructor(deps: HostDeps) {
     this.#deps = deps;
+    this.#pauses = deps.budget && new Pauses(deps.budget);
+    this.#warmUps = new WarmUps({ ...deps, closing: this.#closing.signal });
     this.#live = new LiveSessions({ ...deps, fileOrder: this.#fileOrder });
+    this.#compactions = new Compactions({ ...deps, policy: deps.compaction });
     deps.store.keepBlobs?.(() => this.#live.neededBlobs());
   }
 
@@ -131,8 +185,32 @@ export class AgentHost {
     return { sessionId: id };
   }
 
-  /** Reads a session and closes what a host that is gone left open in it. */
-  async loadSession(id: SessionId): Promise<LoadSessionResult> {
+  /**
+   * Reads a session and closes what a host that is gone left open in it. With `turns`, only so many of the newest are read
+   * where that is safe; then the session may not be in memory yet.
+   */
+  async loadSession(id: SessionId, turns?: number): Promise<LoadSessionResult> {
+    return (turns === undefined ? undefined : await this.#loadTail(id, turns)) ?? this.#loadWhole(id);
+  }
+
+  async #loadTail(id: SessionId, turns: number): Promise<LoadSessionResult | undefined> {
+    const opened = this.#live.present(id);
+    for (let tries = 1; tries <= maxTailReads; tries++) {
+      await opened?.session.idle();
+      const tail = await this.#deps.store.readTail?.(id, turns);
+      if (!tail) return undefined;
+      // What is open there may have to be closed first.
+      if (!opened) return openOwner(tail.events) ? undefined : { ...tail, live: [], running: false };
+      const last = tail.events.at(-1)?.seq ?? 0;
+      // Both halves of the answer are of one moment: nothing is awaited between here and `live`.
+      if (last > opened.session.state.seq) return undefined;
+      if (last === opened.session.state.seq)
+        return { ...tail, live: opened.session.live, running: opened.turn !== undefined };
+    }
+    return undefined;
+  }
+
+  async #loadWhole(id: SessionId): Promise<LoadSessionResult> {
     const opened = await this.#live.open(id);
     const { session } = opened;
     for (;;) {
@@ -143,7 +221,7 @@ export class AgentHost {
       if (last < session.state.seq) continue;
       if (last > session.state.seq && !opened.turn && opened.busy === 0) {
         await this.#live.reopen(id, opened);
-        return this.loadSession(id);
+        return this.#loadWhole(id);
       }
       return { events, live: session.live, running: opened.turn !== undefined };
     }
@@ -161,7 +239,11 @@ export class AgentHost {
   }
 
   /** Runs one turn to its end. Aborting `signal` cancels it, and the result says so. */
-  async prompt(params: TurnParams, signal: AbortSignal): Promise<PromptResult> {
+  prompt(params: PromptParams, signal: AbortSignal): Promise<PromptResult> {
+    return this.#receive({ ...params, receivedAt: this.#deps.clock.now() }, signal);
+  }
+
+  async #receive(params: TurnParams, signal: AbortSignal): Promise<PromptResult> {
     if (params.prompt.every(isBlank)) throw new RequestError("empty_prompt", "The prompt is empty. Write what to do.");
     const live = await this.#live.open(params.sessionId);
     try {
@@ -174,10 +256,11 @@ export class AgentHost {
   }
 
   async #prompt(live: LiveSession, params: TurnParams, signal: AbortSignal): Promise<PromptResult> {
+    await this.#compactions.stopBackground(live);
     if (live.turn || live.restoring) {
       throw new RequestError(
         "turn_running",
-        "A turn or a restore is already running in this session. Stop it, or wait for its end.",
+        "A turn, a restore or a compaction is already running in this session. Stop it, or wait for its end.",
       );
     }
     const controller = new AbortController();
@@ -193,11 +276,39 @@ export class AgentHost {
     }
   }
 
-  /** Ends the running turn of a session, if there is one, and resolves when it has ended. */
+  /** Ends the running turn or compaction of a session, if there is one, and resolves when it has ended. */
   async cancel(id: SessionId): Promise<void> {
     const live = await this.#live.known(id);
-    live?.turn?.controller.abort();
-    await live?.turn?.done;
+    if (!live) return;
+    const { turn, compaction } = live;
+    turn?.controller.abort();
+    compaction?.controller.abort();
+    await Promise.all([turn?.done, compaction?.done]);
+  }
+
+  /** Prepares for a prompt and says what it will find in the prompt cache. Resolves before the work is done. */
+  async warmUp({ sessionId, intent }: WarmUpParams): Promise<WarmUpResult> {
+    const { models, createId } = this.#deps;
+    const policy = this.#deps.warmUp?.() ?? "off";
+    const live = sessionId && (await this.#live.open(sessionId));
+    const model = await models.resolve(undefined, live ? () => factsOf(live.session) : undefined);
+    if (policy !== "off") void model.connect?.(this.#closing.signal);
+    if (!live) return { forecast: null };
+    const { session, registry } = live;
+    const target = { session, model, tools: registry.specs(session.state.tools) };
+    const isBusy = live.turn !== undefined || live.compaction !== undefined || live.restoring;
+    if (policy === "conversation" && intent === "typing" && !isBusy) {
+      live.busy += 1;
+      void this.#warmUps.begin(target).finally(() => {
+        live.busy -= 1;
+      });
+    }
+    return { forecast: forecastOf(target, await models.known(), createId() as TurnId) };
+  }
+
+  /** Turns that wait at a limit look at it again: that one was raised, or, when none is given, any may have changed. */
+  limitsChanged(raised?: Pick<LimitReached, "period" | "unit"> & { readonly sessionId?: SessionId }): void {
+    this.#pauses?.limitsChanged((question) => !raised || isSameLimit(question, raised, raised.sessionId));
   }
 
   /** Composes the prompt of a task and starts it in the given session, or in a new one. */
@@ -213,9 +324,10 @@ export class AgentHost {
         "Reviewing your changes runs git, and nothing is run in a workspace that you have not trusted. Trust it first.",
       );
     }
+    const receivedAt = this.#deps.clock.now();
     const prompt = await composeTask(task, this.#deps.workspace, signal);
     const sessionId = task.sessionId ?? (await this.newSession({})).sessionId;
-    return { sessionId, done: this.prompt({ sessionId, prompt, origin, task: task.task }, signal) };
+    return { sessionId, done: this.#receive({ sessionId, prompt, origin, task: task.task, receivedAt }, signal) };
   }
 
   /** Gives the files that a turn changed their text from before it, merged with what was changed since. */
@@ -234,6 +346,31 @@ export class AgentHost {
     return this.#restore(sessionId, { type: "restore", restoreId });
   }
 
+  /** Replaces the conversation, as models are given it, by a summary. Throws `RequestError` `nothing_to_compact`. */
+  async compact({ sessionId, hint }: CompactParams, signal: AbortSignal): Promise<CompactResult> {
+    const live = await this.#openIdle(sessionId);
+    if (!hasGrown(live.session.state)) {
+      throw new RequestError("nothing_to_compact", "There is nothing to compact in this session yet.");
+    }
+    const model = await this.#deps.models.resolve(undefined, () => factsOf(live.session));
+    const order = { reason: "manual", ...(hint?.trim() ? { hint: hint.trim() } : {}) } as const;
+    const all = AbortSignal.any([signal, this.#closing.signal]);
+    return { compacted: await this.#busy(live, () => this.#compactions.run(live, model, order, all, "foreground")) };
+  }
+
+  /** Takes back the last compaction. Throws `RequestError` `not_undoable` when something was added since. */
+  async undoCompaction({ sessionId, compactionId }: UndoCompactionParams): Promise<Record<string, never>> {
+    const live = await this.#openIdle(sessionId);
+    if (!withoutCompaction(live.session.state, compactionId)) {
+      throw new RequestError(
+        "not_undoable",
+        "The conversation has gone on since it was compacted, so that cannot be undone. Restore the conversation to a turn before it instead.",
+      );
+    }
+    await this.#busy(live, () => live.session.append({ type: "compaction_undone", compactionId }));
+    return {};
+  }
+
   /** A file that a restore left alone, as one text with both sides. */
   async readConflict(params: ConflictParams, signal: AbortSignal): Promise<ConflictResult> {
     const { session } = await this.#live.open(params.sessionId);
@@ -241,21 +378,37 @@ export class AgentHost {
   }
 
   async #restore(sessionId: SessionId, target: RestoreTarget): Promise<RestoreResult> {
-    await this.loadSession(sessionId);
-    const live = await this.#live.open(sessionId);
-    if (live.turn || live.restoring) {
-      const what = live.turn ? "A turn is running. Stop it first." : "A restore is under way. Wait for its end.";
-      throw new RequestError("turn_running", what);
-    }
-    live.busy += 1;
-    live.restoring = true;
-    let isDone = false;
-    try {
+    const live = await this.#openIdle(sessionId);
+    return this.#busy(live, async () => {
       const { store, workspace, createId } = this.#deps;
       const deps = { store, workspace, fileOrder: this.#fileOrder, hostPid: this.#deps.pid };
       const result = await restore(live.session, createId() as RestoreId, target, deps, this.#closing.signal);
       // What the model has seen of files may have been in turns that it does not know of any more.
       live.memory.lastSeen.clear();
+      return result;
+    });
+  }
+
+  /** The session as it is stored, with nothing running in it. */
+  async #openIdle(sessionId: SessionId): Promise<LiveSession> {
+    await this.loadSession(sessionId);
+    const live = await this.#live.open(sessionId);
+    await this.#compactions.stopBackground(live);
+    if (live.turn || live.restoring) {
+      const other = "A restore or a compaction is under way. Wait for its end.";
+      const what = live.turn ? "A turn is running. Stop it first." : other;
+      throw new RequestError("turn_running", what);
+    }
+    return live;
+  }
+
+  /** Changes the conversation while no turn may begin. */
+  async #busy<T>(live: LiveSession, work: () => Promise<T>): Promise<T> {
+    live.busy += 1;
+    live.restoring = true;
+    let isDone = false;
+    try {
+      const result = await work();
       isDone = true;
       return result;
     } catch (error) {
@@ -265,7 +418,7 @@ export class AgentHost {
       live.busy -= 1;
       live.restoring = false;
       // What was begun and could not be stored is closed when the session is read again.
-      if (!isDone) this.#live.forget(sessionId);
+      if (!isDone) this.#live.forget(live.session.id);
     }
   }
 
@@ -323,33 +476,45 @@ export class AgentHost {
     this.#closing.abort();
     const sessions = await this.#live.all();
     for (const { review } of sessions) review.close();
-    await Promise.all(sessions.map(({ turn }) => turn?.done));
+    await Promise.all(sessions.flatMap(({ turn, compaction }) => [turn?.done, compaction?.done]));
+    await this.#warmUps.idle();
     await this.#deps.store.close();
   }
 
   async #runTurn(live: LiveSession, turnId: TurnId, params: TurnParams, signal: AbortSignal): Promise<TurnEnd> {
     const { session } = live;
-    const { answers } = this.#deps;
+    const { answers, maxTurnMs, ask, clock, models } = this.#deps;
+    const watch = new Stopwatch(clock);
+    const pauses = this.#pauses;
+    const limitMs = maxTurnMs?.() ?? 0;
     let begun = false;
     try {
       const model = await this.#begin(session, turnId, params);
       begun = true;
+      await this.#warmUps.settled(session.id, signal);
       const end = await runAnswered(
         {
           session,
           model,
           ...(model.fallbacks ? { fallbacks: model.fallbacks } : {}),
-          tools: live.registry.specs(),
+          tools: live.registry.specs(session.state.tools),
           createScheduler: createToolCalls({
             ...this.#deps,
+            ask: (request, inner) => watch.without(() => ask(request, inner)),
             session,
             turnId,
             registry: live.registry,
             memory: live.memory,
+            resultBytes: () => resultLimit(session.state, model.spec),
             fileOrder: this.#fileOrder,
           }),
-          clock: this.#deps.clock,
+          makeRoom: this.#compactions.forTurn(live, turnId),
+          tokens: this.#deps.tokens,
+          clock,
           maxSteps: this.#deps.maxSteps(),
+          ...(limitMs > 0 ? { time: { limitMs, usedMs: () => watch.ms } } : {}),
+          ...(pauses ? { pauses: { pause: (...args) => watch.without(() => pauses.pause(...args)) } } : {}),
+          readyModels: () => models.ready(),
         },
         answers && { ...this.#deps, ...answers, kindOf: (tool) => live.registry.get(tool)?.kind },
         params,
@@ -357,6 +522,10 @@ export class AgentHost {
         signal,
       );
       await session.append({ type: "turn_finished", turnId, ...end });
+      // A terminal ends with its turn.
+      if (end.stopReason === "end_turn" && params.origin !== "cli") {
+        this.#compactions.afterTurn(live, model, this.#closing.signal);
+      }
       return end;
     } catch (error) {
       if (error instanceof RequestError || (error instanceof StaleSessionError && !begun)) throw error;
@@ -367,19 +536,28 @@ export class AgentHost {
     }
   }
 
-  async #begin(session: Session, turnId: TurnId, params: PromptParams): Promise<ReadyModel> {
+  async #begin(session: Session, turnId: TurnId, params: TurnParams): Promise<ReadyModel> {
     const { models, clock, workspace } = this.#deps;
-    const followUp = !isUnbegun(session.state);
     // A conversation that went back to its beginning is about something else now.
-    const isUnbegunAgain = !followUp && session.state.turns.length > 0;
+    const isUnbegunAgain = isUnbegun(session.state) && session.state.turns.length > 0;
     if (session.state.turns.length > 0) await this.#assertHere(session);
     const [model, instructions] = await Promise.all([
-      models.resolve(params.model),
-      session.state.system === undefined ? this.#instructions() : undefined,
+      models.resolve(params.model, () => routeFacts(session.state, params)),
+      this.#instructions(),
     ]);
-    const system = session.state.system ?? systemPrompt(instructions);
+    const { system, turns, compactions } = session.state;
+    const begins = system === undefined;
+    // What went with earlier prompts is not in the conversation any more.
+    const compactedAt = turns.findIndex(({ turnId: id }) => id === compactions.at(-1)?.lastTurn);
+    const told = system === undefined ? undefined : { system, turns: turns.slice(compactedAt + 1) };
+    const facts = momentContext({
+      root: workspace.root,
+      platform: this.#deps.platform,
+      now: clock.now(),
+      toldDate: toldDate(turns),
+    });
     await session.append(
-      ...(session.state.system === undefined ? [{ type: "system_set", text: system } as const] : []),
+      ...(begins ? [{ type: "system_set", ...sessionPrompt(model.spec.contextTokens, instructions) } as const] : []),
       ...(session.state.title === undefined || isUnbegunAgain
         ? [{ type: "title_set", title: titleOf(params.prompt) } as const]
         : []),
@@ -388,11 +566,13 @@ export class AgentHost {
         turnId,
         prompt: params.prompt,
         origin: params.origin,
-        context: momentContext({ root: workspace.root, platform: this.#deps.platform, now: clock.now(), followUp }),
+        context: [facts, told ? changedInstructions(told, instructions) : ""].filter(Boolean).join("\n"),
         model: model.spec.id,
         recorded: model.spec.api === "recorded",
         hostPid: this.#deps.pid,
+        preparedMs: Math.max(0, clock.now() - params.receivedAt),
       },
+      ...(model.routed ? [{ type: "model_routed", turnId, ...model.routed, label: model.spec.label } as const] : []),
     );
     return model;
   }
@@ -418,6 +598,11 @@ export class AgentHost {
       throw error;
     }
   }
+}
+
+/** What is known of a conversation before its next prompt. */
+function factsOf({ id, state }: Session): RouteFacts {
+  return routeFacts(state, { sessionId: id, prompt: [] });
 }
 
 function isBlank(part: PromptPart): boolean {

@@ -15,11 +15,12 @@ import { stopAllProcesses, stopOnSignals } from "../rig/processes.ts";
 import { checkpoint } from "./checkpoint.ts";
 import { edits } from "./edits.ts";
 import { live } from "./live.ts";
+import { long } from "./long.ts";
 import type { Figure, Findings, Row } from "./measure.ts";
 import { start } from "./start.ts";
 import { turns } from "./turns.ts";
 
-const figures: Readonly<Record<string, Figure>> = { start, edits, checkpoint, turns, live };
+const figures: Readonly<Record<string, Figure>> = { start, edits, checkpoint, turns, long, live };
 const seed = "bench";
 
 function machine(): string {

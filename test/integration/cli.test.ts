@@ -75,6 +75,21 @@ describe("hermes run", () => {
     expect((await ask("--fresh")).stdout).toBe("Another.\n");
   });
 
+  test("ends at a limit where there is nobody to ask, says what rules have chosen, and what is left of each limit", async () => {
+    const look = { say: "I look.", calls: [{ name: "list", input: {} }] };
+    const env = await begin({ steps: [look, { say: "Done." }] });
+    const settings = ["budget.turn.requests=1", "budget.day.requests=9"].flatMap((one) => ["--setting", one]);
+    const { code, stderr } = await runHermes(["run", "What is here?", "--model", "auto", ...settings], {
+      cwd: cwd(),
+      env,
+    });
+    expect(code).toBe(6);
+    expect(stderr).toContain("Claude Haiku 5.5: a short question or a small change (adaptive)");
+    expect(stderr).toContain("The limit of 1 request for this turn would be passed");
+    const cost = await runHermes(["cost", ...settings], { cwd: cwd(), env });
+    expect(cost.stdout).toContain("limit per day: 1 request of 9 requests, 8 requests left");
+  });
+
   test("takes the task from standard input and prints the answer alone on standard output", async () => {
     const env = await begin({ steps: [{ say: "The answer." }] });
     const { code, stdout, stderr } = await runHermes(["run"], { cwd: cwd(), env, input: "What is it?\n" });
@@ -90,6 +105,13 @@ describe("hermes run", () => {
     const second = await runHermes(["run", "second", "--resume", sessionId], { cwd: cwd(), env });
     expect(second.stdout).toBe("Two.\n");
     const shown = await runHermes(["show", sessionId], { cwd: cwd(), env });
+    const why = await runHermes(["why"], { cwd: cwd(), env });
+    expect(why.code).toBe(0);
+    expect(why.stdout).toMatch(/\n {2}Model writing +\d.*%\n/);
+    expect(why.stdout).toMatch(/\n {2}In all +\d.* 100 %\n$/);
+    const told = JSON.parse((await runHermes(["why", sessionId, "--json"], { cwd: cwd(), env })).stdout);
+    const { parts, totalMs } = told.waterfall;
+    expect(parts.reduce((sum: number, { ms }: { ms: number }) => sum + ms, 0)).toBe(totalMs);
     expect(shown.stdout).toMatch(/> first\n\nOne\.\n\n> second\n\nTwo\./);
     double?.assertClean();
   });
@@ -167,6 +189,8 @@ describe("what it says when it cannot work", () => {
     [["run", "x", "--bogus"], 2, /bogus/],
     [["show"], 2, /which session/],
     [["show", "nope"], 1, /nope/],
+    [["why"], 1, /no turn has ended/],
+    [["why", "nope"], 1, /nope/],
     [["run", "x", "--cwd", "/does/not/exist"], 1, /no folder/],
     [["run", "x", "--allow", "shell("], 1, /malformed/],
     [["run", "x", "--setting", "openai.api=soap"], 1, /one of responses, chat/],

@@ -6,7 +6,7 @@ import { pathToFileURL } from "node:url";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { MessageConnection } from "vscode-jsonrpc/node";
 import * as methods from "../../server/src/protocol/methods.ts";
-import type { SessionEvent, SessionId } from "../../server/src/protocol/types.ts";
+import type { BudgetQuestion, SessionEvent, SessionId } from "../../server/src/protocol/types.ts";
 import { type ModelDouble, type Script, startModelDouble } from "../support/modelDouble.ts";
 import { noneLeft, startHost } from "../support/processes.ts";
 import {
@@ -127,6 +127,50 @@ test("a key that is taken back leaves the one of the environment", async () => {
   expect(await stateOf("openai")).toBe("needs_key");
   expect(await stateOf("anthropic", "entered")).toBe("ready");
   expect(await stateOf("anthropic")).toBe("ready");
+});
+
+test("a turn waits at a limit over the protocol: raised, told in the ledger, and ended by a cancel", async () => {
+  await begin({ steps: [{ say: "One.", calls: [{ name: "list", input: {} }] }, { say: "Two." }, { say: "Three." }] });
+  const questions: BudgetQuestion[] = [];
+  const asked = Promise.withResolvers<void>();
+  const withdrawn = Promise.withResolvers<void>();
+  await using host = await startHost({
+    root: work(),
+    env,
+    initialization: { settings: { budget: { session: { requests: 1 } } } },
+    prepare: (connection) =>
+      connection.onRequest(methods.requestBudget, async (question, token): Promise<methods.BudgetResult> => {
+        questions.push(question);
+        if (questions.length === 1) return { choice: { type: "raise", limit: question.proposed } };
+        // The second one is never answered: the host takes it back.
+        token.onCancellationRequested(() => withdrawn.resolve());
+        asked.resolve();
+        return new Promise(() => undefined);
+      }),
+  });
+  const { connection } = host;
+  const { sessionId } = await connection.sendRequest(methods.newSession, {});
+  expect(await connection.sendRequest(methods.promptSession, prompt(sessionId, "x"))).toMatchObject({
+    stopReason: "end_turn",
+  });
+  expect(questions).toMatchObject([
+    { sessionId, reached: { period: "session", unit: "requests", limit: 1, spent: 1 } },
+  ]);
+  const limitsNow = async () => (await connection.sendRequest(methods.costSummary, { months: 1, sessionId })).limits;
+  expect(await limitsNow()).toEqual([{ period: "session", unit: "requests", configured: 1, limit: 2, spent: 2 }]);
+  const second = connection.sendRequest(methods.promptSession, prompt(sessionId, "y"));
+  await asked.promise;
+  // A page that is opened now is told of the question.
+  const { events, running } = await connection.sendRequest(methods.loadSession, { sessionId });
+  expect([events.at(-1)?.type, running]).toEqual(["budget_reached", true]);
+  await connection.sendNotification(methods.cancelSession, { sessionId });
+  expect(await second).toMatchObject({ stopReason: "cancelled" });
+  await withdrawn.promise;
+  await connection.sendRequest(methods.raiseLimit, { period: "session", unit: "requests", limit: 9, sessionId });
+  expect(await limitsNow()).toMatchObject([{ configured: 1, limit: 9 }]);
+  expect(await connection.sendRequest(methods.promptSession, prompt(sessionId, "z"))).toMatchObject({
+    stopReason: "end_turn",
+  });
 });
 
 test("errors say what is wrong, with a code", async () => {

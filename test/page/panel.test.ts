@@ -7,7 +7,8 @@
 import type { Browser, Locator } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { FromPanel, ToPanel } from "../../server/src/protocol/panel.ts";
-import type { RestoreId, SessionEventBody, SessionId } from "../../server/src/protocol/types.ts";
+import type { RestoreId, SessionEvent, SessionEventBody, SessionId } from "../../server/src/protocol/types.ts";
+import { compacted } from "../support/events.ts";
 import {
   buildPanel,
   openBrowser,
@@ -53,6 +54,7 @@ const answer = (text: string) => session(...begun, say.block(1, 0, { type: "text
 const button = ({ page }: PanelPage, name: string | RegExp) => page.getByRole("button", { name });
 const box = ({ page }: PanelPage) => page.getByRole("textbox", { name: /Enter sends/ });
 
+const reached = { period: "day", unit: "nano", limit: 1e9, spent: 9e8, needed: 2e8 } as const;
 const row = { model: "anthropic/claude-sonnet-5-5", sessionId, unpriced: 0, estimated: 0 };
 /** A month with a day of before, and a model whose price nobody knows. */
 const spent: ToPanel = {
@@ -97,6 +99,172 @@ const spent: ToPanel = {
   ],
 };
 
+/** The same with two limits, one of them raised. */
+const limited: ToPanel = {
+  ...spent,
+  limits: [
+    { period: "day", unit: "nano", configured: 1e9, limit: 2e9, spent: 1.9e9 },
+    { period: "month", unit: "requests", configured: 1000, limit: 1000, spent: 25 },
+  ],
+};
+/** A session with one slow turn, loaded whole. */
+const slow: Extract<ToPanel, { type: "session" }> = { type: "session", sessionId, events: say.slowTurn(), live: [] };
+
+const nearlyFull = (event: SessionEvent): SessionEvent =>
+  event.type === "step_finished" ? { ...event, context: say.contextOf(131_000) } : event;
+
+describe("where the time went", () => {
+  const section = ({ page }: PanelPage) => page.getByRole("region", { name: "Where the time went" });
+  const cells = (of: Locator) =>
+    of
+      .getByRole("row")
+      .evaluateAll((rows) => rows.map((one) => [...one.children].map((cell) => cell.textContent ?? "").join(" | ")));
+
+  test("a turn says its cost and cached share, and unfolds into parts that add up", () =>
+    withPanel([slow], async (panel) => {
+      expect(await panel.page.locator("footer > span").innerText()).toBe(
+        "Claude Sonnet 5.5 · 261.7k tokens · $0.28 · 67 % cached · 42 s",
+      );
+      const unfold = button(panel, "Where the time went");
+      expect(await unfold.getAttribute("aria-expanded")).toBe("false");
+      await unfold.press("Enter");
+      expect(await cells(section(panel).getByRole("table"))).toEqual([
+        "Part | Time | Share",
+        "Waiting for you | 22 s | 54 %",
+        "Model writing | 6.6 s | 16 %",
+        "Running tools | 6.0 s | 14 %",
+        "Waiting for the model | 3.8 s | 9 %",
+        "Waiting to ask again | 2.0 s | 5 %",
+        "Formatter and problems | 0.4 s | 1 %",
+        "6 smaller parts | 0.6 s | 1 %",
+        "In all | 42 s | 100 %",
+      ]);
+      await button(panel, "6 smaller parts").click();
+      expect((await cells(section(panel).getByRole("table"))).slice(7)).toEqual([
+        "Other | 0.3 s | 1 %",
+        "Connecting | 96 ms | < 1 %",
+        "Writing changes | 90 ms | < 1 %",
+        "Preparing requests | 51 ms | < 1 %",
+        "Preparing the turn | 50 ms | < 1 %",
+        "Tools waiting | 25 ms | < 1 %",
+        "In all | 42 s | 100 %",
+      ]);
+      await unfold.press("Enter");
+      expect(await section(panel).count()).toBe(0);
+    }));
+
+  test("a finding leads to its row; keys go from row to row, and each says what it took", () =>
+    withPanel([slow], async (panel) => {
+      await button(panel, "Where the time went").click();
+      const found = section(panel).getByRole("list", { name: "Why this was slow or expensive" });
+      expect((await found.getByRole("button").allInnerTexts()).map((text) => text.trim())).toEqual([
+        "Step 1 alone cost $0.22 of $0.28.",
+        "The prompt cache was missed in step 1: 82.0k tokens were sent anew, because the pause was longer than the vendor keeps a prompt.",
+        "Most of the time (54 %, 22 s): it waited for your approval of “Run npm test”.",
+        "14 % of the time (5.9 s): “Run npm test” ran for 5.9 s.",
+        "5 % of the time (2.0 s): one wait before asking again: The model is overloaded.",
+      ]);
+      await found.getByRole("button", { name: /Most of the time/ }).press("Enter");
+      const focused = panel.page.locator("button:focus");
+      await panel.page.locator(".fall-row:focus").waitFor();
+      expect(await focused.getAttribute("aria-label")).toBe(
+        "Run npm test: 28 s, from 4.9 s. Tools waiting 15 ms, Waiting for you 22 s, Running tools 5.9 s.",
+      );
+      await panel.page.keyboard.press("ArrowDown");
+      expect(await focused.getAttribute("aria-label")).toMatch(
+        /^Step 2: 5\.8 s, from 33 s\. Preparing requests 19 ms, Waiting to ask again \(The model is overloaded\) 2\.0 s, .* 87\.2k tokens in, 99 % cached, 420 out \(60 of it thinking\), \$0\.0342\.$/,
+      );
+      await panel.page.getByText(/^Step 2 Preparing requests 19 ms/).waitFor();
+      await panel.page.keyboard.press("Home");
+      expect(await focused.getAttribute("aria-label")).toMatch(/^Before the first step: /);
+      await panel.page.keyboard.press("End");
+      expect(await focused.getAttribute("aria-label")).toMatch(/^Step 3: /);
+      // One stop of the Tab key for all rows: the one that was led to.
+      await panel.page.keyboard.press("Tab");
+      expect(await focused.evaluateAll((all) => all.filter((one) => one.closest(".fall-rows")).length)).toBe(0);
+    }));
+
+  test("asked from outside it explains the last turn that has ended, and takes the keyboard; a later turn stays folded", () =>
+    withPanel([{ type: "why" }], async (panel) => {
+      await panel.send(slow);
+      await expect.poll(() => section(panel).evaluate((one) => one === document.activeElement)).toBe(true);
+      const next = "t2" as typeof turnId;
+      const updates = say.numbered([say.started("And now?", false, next), { ...ended, turnId: next }], 100);
+      await panel.send({ type: "updates", sessionId, updates });
+      expect(await section(panel).count()).toBe(1);
+      await panel.send({ type: "why", turnId: next });
+      expect(await section(panel).count()).toBe(2);
+      await section(panel).last().getByText("the model and an answer from before were looked for").waitFor();
+    }));
+
+  test("drawing is measured for a turn that ended on this page, and of an old turn it is said what was not recorded", () =>
+    withPanel([], async (panel) => {
+      const events = say.slowTurn();
+      await panel.send({ type: "session", sessionId, events: events.slice(0, -1), live: [] });
+      await panel.send({ type: "updates", sessionId, updates: events.slice(-1) });
+      await button(panel, "Where the time went").click();
+      await section(panel)
+        .getByRole("button", { name: /^Drawing the end: .* slowest update of the turn/ })
+        .waitFor();
+      const old = events.map((event) => {
+        const { phases: _, ...rest } = event as typeof event & { phases?: unknown };
+        return rest;
+      });
+      await panel.send({ type: "session", sessionId, events: old, live: [] });
+      await section(panel)
+        .getByText(/were not recorded when this turn ran/)
+        .waitFor();
+      expect(
+        await section(panel)
+          .getByRole("button", { name: /Drawing the end/ })
+          .count(),
+      ).toBe(0);
+    }));
+});
+
+describe("the context meter", () => {
+  const meter = (panel: PanelPage) => button(panel, /^Context window/);
+  const full: ToPanel = { ...slow, events: slow.events.map(nearlyFull) };
+
+  test("is not there before the first request, and says its parts to keyboard and pointer", () =>
+    withPanel([], async (panel) => {
+      expect(await meter(panel).count()).toBe(0);
+      await panel.send(slow);
+      expect(await meter(panel).getAttribute("aria-label")).toBe("Context window 52 % full: 88.1k of 200.0k tokens");
+      const table = panel.page.getByRole("table", { name: "88.1k of 200.0k tokens, full at 168.0k" });
+      await meter(panel).focus();
+      expect(await table.getByRole("row").allInnerTexts()).toEqual([
+        "Part\tTokens\tShare",
+        "Tools\t5.9k\t3 %",
+        "System prompt\t1.8k\t1 %",
+        "Project instructions\t1.3k\t1 %",
+        "Conversation\t78.7k\t39 %",
+        "Attachments\t400\t< 1 %",
+        "Kept for the answer\t32.0k\t16 %",
+        "Free\t79.9k\t40 %",
+      ]);
+      await panel.page.keyboard.press("Escape");
+      expect(await table.count()).toBe(0);
+      await meter(panel).hover();
+      await table.waitFor();
+      await meter(panel).click();
+      await box(panel).hover();
+      await table.waitFor();
+      await box(panel).click();
+      expect(await table.count()).toBe(0);
+      expect(await panel.page.getByText(/context window is/).count()).toBe(0);
+    }));
+
+  test("from 80 % on it warns, and offers what to do", () =>
+    withPanel([full], async (panel) => {
+      await panel.page.getByRole("status").getByText("The context window is 84 % full.").waitFor();
+      await button(panel, "Compact").click();
+      expect(await panel.posted()).toEqual([{ type: "compact" }]);
+      await panel.page.getByRole("status").getByRole("button", { name: "New session" }).click();
+      expect(await panel.posted()).toEqual([{ type: "new_session" }]);
+    }));
+});
+
 describe("the prompt box", () => {
   test("Enter sends, Shift+Enter makes a line, and the words come back when they could not be sent", () =>
     withPanel([], async (panel) => {
@@ -114,6 +282,19 @@ describe("the prompt box", () => {
       expect(await box(panel).inputValue()).toBe("Fix\nit");
       await panel.page.getByRole("alert").getByRole("button", { name: "Add API key" }).click();
       expect(await panel.posted()).toEqual([{ type: "do", action: "set_api_key" }]);
+    }));
+
+  test("/compact asks for a compaction, with a hint or without", () =>
+    withPanel([answer("Done.")], async (panel) => {
+      for (const [words, hint] of [["/compact"], ["/compact keep the names", "keep the names"]] as const) {
+        await box(panel).fill(words);
+        await box(panel).press("Enter");
+        expect(await panel.posted()).toEqual([{ type: "compact", ...(hint ? { hint } : {}) }]);
+        expect(await box(panel).inputValue()).toBe("");
+      }
+      await box(panel).fill("/compacted is another word");
+      await box(panel).press("Enter");
+      expect(await panel.posted()).toEqual([{ type: "submit", text: "/compacted is another word" }]);
     }));
 
   test("a draft survives the end of the page", async () => {
@@ -140,6 +321,54 @@ describe("the prompt box", () => {
         { type: "set_api_key", name: "openai", model: "openai/gpt-6.1-sol" },
       ]);
       expect(await box(panel).inputValue()).toMatch(/^Explain how/);
+    }));
+
+  test("says what a reference and a long text would cost before they are sent, for the model that is chosen", () =>
+    withPanel([], async (panel) => {
+      const chip = button(panel, "Reference src/parse.ts");
+      expect(await chip.getAttribute("aria-description")).toBe("≈ 1.2k tokens");
+      const cost = panel.page.locator(".prompt-cost");
+      await box(panel).fill("short");
+      expect(await cost.count()).toBe(0);
+      await box(panel).fill("é".repeat(1_000));
+      expect(await cost.textContent()).toBe("≈ 500 tokens");
+      const parse = { id: "a", label: "src/parse.ts", kind: "file", included: true, bytes: 4_800 } as const;
+      await panel.send({ type: "references", chips: [parse] });
+      expect(await cost.textContent()).toBe("≈ 1.7k tokens");
+      await panel.send({ type: "models", models: say.models, selected: "ollama/qwen3" });
+      expect([await cost.count(), await chip.getAttribute("aria-description")]).toEqual([0, null]);
+    }));
+
+  test("says that the user is about to write, and at the first key that they do", () =>
+    withPanel([session(...begun), answer("Done.")], async (panel) => {
+      await panel.page.evaluate(() => (document.activeElement as HTMLElement | null)?.blur());
+      const before = (await panel.warmUps()).length;
+      await panel.send({ type: "focus" });
+      await box(panel).press("a");
+      await box(panel).press("b");
+      expect((await panel.warmUps()).slice(before)).toEqual(["focus", "typing"]);
+    }));
+
+  test("says what a cold cache and another model cost before anything is sent", () =>
+    withPanel([session(...begun)], async (panel) => {
+      const [selected, other] = ["anthropic/claude-sonnet-5-5", "openai/gpt-6.1-sol"];
+      const forecast = { tokens: 82_000, warmUntilAt: 0, anewUsd: { [selected]: 0.205, [other]: 0.164 } };
+      await panel.send({ type: "models", models: say.models, selected });
+      await panel.send({ type: "forecast", sessionId: say.sessionId, forecast });
+      const cold = panel.page.locator(".cold-cache");
+      // Not while a turn runs: then it is warm, or about to be.
+      expect(await cold.count()).toBe(0);
+      await panel.send(answer("Done."));
+      expect(await cold.textContent()).toBe("Cache is cold: the next request sends 82.0k tokens anew, about $0.20.");
+      const options = panel.page.getByLabel("Model", { exact: true }).locator("option");
+      const labels = (await options.allTextContents()).filter((label) => label.includes("anew"));
+      expect(labels).toEqual(["qwen3 (Ollama) · 82.0k tokens anew", "GPT-6.1 Sol · 82.0k tokens anew, about $0.16"]);
+      await panel.send({
+        type: "forecast",
+        sessionId: say.sessionId,
+        forecast: { ...forecast, warmUntilAt: Date.now() + 3_600_000 },
+      });
+      expect(await cold.count()).toBe(0);
     }));
 
   test("does not take the keyboard unasked, and takes it when asked", () =>
@@ -177,6 +406,49 @@ describe("a running turn", () => {
       await panel.page.keyboard.press("Enter");
       await panel.page.keyboard.press("Enter");
       expect(await panel.posted()).toEqual([{ type: "answer", sessionId, callId: "c1", choice: "allow_session" }]);
+    }));
+
+  test("waits at a limit; it is told, the focus stays, and the first answer counts", () =>
+    withPanel([session(...begun)], async (panel) => {
+      await box(panel).focus();
+      await panel.send({ type: "updates", sessionId, updates: say.numbered([say.atLimit()], 3) });
+      const said = panel.page.locator("[aria-live=assertive]");
+      expect(await said.textContent()).toBe("Hermes waits at a limit: The limit of $1.00 for today would be passed.");
+      await panel.page.keyboard.press("Enter");
+      expect(await panel.posted()).toEqual([]);
+      const card = panel.page.getByRole("group", { name: "Limit: The limit of $1.00 for today would be passed." });
+      expect(await card.getByRole("button").allTextContents()).toEqual([
+        "Raise to $2.00",
+        "Use Claude Haiku 5.5",
+        "Stop",
+        "Set",
+      ]);
+      await tabTo(panel, card.getByRole("button", { name: "Use Claude Haiku 5.5" }), "Shift+Tab");
+      await panel.page.keyboard.press("Enter");
+      await panel.page.keyboard.press("Enter");
+      expect(await panel.posted()).toEqual([{ type: "answer_budget", sessionId, turnId, choice: { type: "cheaper" } }]);
+      const choice = { type: "raise", limit: 2e9 } as const;
+      await panel.send({
+        type: "updates",
+        sessionId,
+        updates: say.numbered([{ type: "budget_resolved", turnId, choice, by: "user" }], 4),
+      });
+      await card.waitFor({ state: "detached" });
+      await panel.page.getByText("You raised it.").waitFor();
+    }));
+
+  test("at a limit, another one is typed in dollars, and none that is not higher", () =>
+    withPanel([session(...begun, say.atLimit({ reached: { ...reached, unit: "nano" } }))], async (panel) => {
+      const field = panel.page.getByRole("textbox", { name: "New limit, US dollars" });
+      await field.fill("0.5");
+      await field.press("Enter");
+      expect(await field.getAttribute("aria-invalid")).toBe("true");
+      expect(await panel.posted()).toEqual([]);
+      await field.fill("3.5");
+      await field.press("Enter");
+      expect(await panel.posted()).toEqual([
+        { type: "answer_budget", sessionId, turnId, choice: { type: "raise", limit: 3.5e9 } },
+      ]);
     }));
 
   test("shows output while it comes, then its outcome", () =>
@@ -362,6 +634,36 @@ describe("a finished turn", () => {
       expect((await panel.posted()).at(-1)).toEqual({ type: "undo_restore", restoreId });
     }));
 
+  test("is followed by the line of a compaction, which unfolds and undoes it", () =>
+    withPanel(
+      [session(...begun, say.block(1, 0, { type: "text", text: "Done." }), ended, compacted())],
+      async (panel) => {
+        const line = button(panel, "Conversation compacted: 82k → 9k tokens, $0.0296");
+        await line.press("Enter");
+        expect(await line.getAttribute("aria-expanded")).toBe("true");
+        await panel.page.getByText("by the vendor's own compaction").waitFor();
+        await panel.page.getByText("The parser was rewritten.").waitFor();
+        await panel.page.getByText("What models are given in its place").click();
+        await panel.page.getByText("Use tabs.").waitFor();
+        await button(panel, "Undo compaction").press("Enter");
+        const { compactionId } = compacted();
+        expect(await panel.posted()).toEqual([{ type: "undo_compaction", compactionId }]);
+        const undone: SessionEventBody = { type: "compaction_undone", compactionId };
+        await panel.send({ type: "updates", sessionId, updates: say.numbered([undone], 20) });
+        await button(panel, /tokens, \$0\.0296 \(undone\)/).waitFor();
+        expect(await button(panel, "Undo compaction").count()).toBe(0);
+      },
+    ));
+
+  test("shows that the conversation is compacted, and cancels that", () =>
+    withPanel([answer("Done.")], async (panel) => {
+      const updates = [{ type: "compaction_delta", isRunning: true, reason: "boundary" } as const];
+      await panel.send({ type: "updates", sessionId, updates });
+      await panel.page.getByRole("status").getByText("Compacting the conversation").waitFor();
+      await button(panel, "Cancel").press("Enter");
+      expect(await panel.posted()).toEqual([{ type: "stop" }]);
+    }));
+
   test("with pending changes offers to keep them, by turn, by file and all", () => {
     const counts = { status: "modified", hunks: 2, addedLines: 3, removedLines: 1, turnIds: [turnId] } as const;
     const pending = { sessionId, uri: `${say.root}/src/parse.ts`, ...counts };
@@ -501,6 +803,17 @@ describe("the page", () => {
     });
   });
 
+  const withEarlier = (hasEarlier: boolean): ToPanel =>
+    ({ ...session(...begun, ended), hasEarlier }) as Extract<ToPanel, { type: "session" }>;
+
+  test("asks for the turns before those that it was given, and draws them above", () =>
+    withPanel([withEarlier(true)], async (panel) => {
+      await button(panel, "Show earlier").click();
+      expect(await panel.posted()).toEqual([{ type: "show_earlier", turns: 1 }]);
+      await panel.send(withEarlier(false));
+      expect(await button(panel, "Show earlier").count()).toBe(0);
+    }));
+
   test("draws what was spent by day, model and session, opens and closes by keyboard, and tells what is not known", () =>
     withPanel([], async (panel) => {
       await button(panel, "Cost").click();
@@ -530,9 +843,42 @@ describe("the page", () => {
       await panel.page.getByText(/Nothing was spent/).waitFor();
     }));
 
+  test("draws each limit with what is left of it in words, and raises one", () =>
+    withPanel([], async (panel) => {
+      await panel.send(limited);
+      const limits = panel.page.getByRole("region", { name: "Limits" });
+      expect(await limits.getByRole("listitem").allInnerTexts()).toEqual(
+        [
+          "Today, US dollars\n$1.90 of $2.00, $0.10 left (raised from $1.00)\nRaise",
+          "This month, requests\n25 of 1000, 975 left\nRaise",
+        ].map((text) => text.replace("1000", "1.0k")),
+      );
+      expect(await limits.getByRole("img").first().getAttribute("aria-label")).toBe(
+        "Today, US dollars: $1.90 of $2.00, $0.10 left",
+      );
+      await button(panel, "Raise the limit: This month, requests").press("Enter");
+      const field = limits.getByRole("textbox", { name: "New limit, requests" });
+      await field.fill("1000");
+      await limits.getByRole("button", { name: "Set" }).click();
+      expect(await panel.posted()).toEqual([]);
+      await field.fill("1500");
+      await limits.getByRole("button", { name: "Set" }).click();
+      expect(await panel.posted()).toMatchObject([
+        { type: "raise_limit", limit: 1500, standing: { period: "month", unit: "requests", limit: 1000 } },
+      ]);
+      expect(await field.count()).toBe(0);
+    }));
+
   const states: readonly [string, readonly ToPanel[]][] = [
     ["empty", []],
     ["cost", [spent]],
+    ["limits", [limited]],
+    [
+      "at a limit",
+      [session(...begun, say.atLimit({ message: `The limit of ${"$1.00 ".repeat(40)} would be passed.` }))],
+    ],
+    ["waterfall", [slow, { type: "why" }]],
+    ["nearly full", [{ ...slow, events: slow.events.map(nearlyFull) }]],
     ["asking", [session(...begun, say.called(1, 0, "c1", "shell", {}), say.asks("c1", { detail: "x".repeat(400) }))]],
     ["done", [answer(`${"word ".repeat(80)}\n\n\`\`\`ts\n${"x".repeat(300)}\n\`\`\`\n\n${"y".repeat(300)}`)]],
   ];
@@ -543,7 +889,9 @@ describe("the page", () => {
         for (const theme of ["dark", "light", "high-contrast", "high-contrast-light"]) {
           await page.locator("html").evaluate((root, name) => root.setAttribute("data-theme", name), theme);
           const wide = await page
-            .locator("html, main, .app, .transcript, .prompt, .card, .markdown, .cost")
+            .locator(
+              "html, main, .app, .transcript, .prompt, .card, .markdown, .cost, .waterfall, .meter-warning, .prompt-bar, .waterfall *:not(svg, rect, .for-screen-readers, .for-screen-readers *)",
+            )
             .evaluateAll((all) => all.filter((element) => element.scrollWidth > element.clientWidth + 1).map(String));
           expect(wide, theme).toEqual([]);
         }

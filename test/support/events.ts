@@ -3,7 +3,14 @@
  *
  * Not here: running sessions (`play.ts`).
  */
-import type { CallId, SessionEvent, SessionEventBody, TurnId } from "../../server/src/protocol/types.ts";
+import type {
+  CallId,
+  Compacted,
+  CompactionId,
+  SessionEvent,
+  SessionEventBody,
+  TurnId,
+} from "../../server/src/protocol/types.ts";
 
 /** Event bodies as tests write them: ids are plain strings, and types from the future may occur. */
 export type PlainEventBody = SessionEventBody | { readonly type: string; readonly [field: string]: unknown };
@@ -48,5 +55,25 @@ export function call(turnId: string, step: number, index: number, callId: string
     index,
     api: "anthropic-messages",
     block: { part: { type: "tool_call", callId: callId as CallId, name: "read", input: {} } },
+  };
+}
+
+/** The conversation was compacted by the vendor, between turns. */
+export function compacted(changes: Partial<Compacted> = {}): Compacted {
+  return {
+    type: "compacted",
+    compactionId: "k1" as CompactionId,
+    reason: "window",
+    means: "vendor",
+    messages: 40,
+    summary: "The parser was *rewritten*.",
+    carried: "<compacted-conversation>\n\nUse tabs.\n\n</compacted-conversation>",
+    model: "test/model",
+    tokensBefore: 82_400,
+    tokensAfter: 9_100,
+    usage: { inputTokens: 0, cacheReadTokens: 82_000, cacheWriteTokens: 0, outputTokens: 900, thinkingTokens: 0 },
+    cost: 0.0296,
+    durationMs: 4_200,
+    ...changes,
   };
 }

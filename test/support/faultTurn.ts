@@ -17,6 +17,7 @@ import { createOpenAIChatProvider } from "../../server/src/model/openaiChat.ts";
 import { createOpenAIResponsesProvider } from "../../server/src/model/openaiResponses.ts";
 import { compose, type Provider } from "../../server/src/model/provider.ts";
 import { withRetry } from "../../server/src/model/retry.ts";
+import { TokenCounts } from "../../server/src/model/tokens.ts";
 import type { SessionEvent, SessionId, ToolCallPart, ToolSpec, TurnId } from "../../server/src/protocol/types.ts";
 import type { TurnModel } from "../../server/src/session/fallback.ts";
 import { initialState, reduceAll } from "../../server/src/session/reduce.ts";
@@ -99,6 +100,7 @@ export async function runFaulty(run: FaultRun): Promise<FaultOutcome> {
       fallbacks: async () => fallbacks,
       tools,
       createScheduler: () => tool.scheduler(),
+      tokens: new TokenCounts(),
       clock: world.clock,
       maxSteps: 20,
     },

@@ -20,10 +20,14 @@ export interface PanelPage {
   readonly page: Page;
   /** Sends messages as the extension does, and waits for the frame that shows them. */
   send(...messages: readonly ToPanel[]): Promise<void>;
-  /** What the page has said since the last call. */
-  posted(): Promise<readonly FromPanel[]>;
+  /** What the page has said since the last call, but that the user is about to write: that comes with every focus. */
+  posted(): Promise<readonly Exclude<FromPanel, WarmUp>[]>;
+  /** How often the page has said that the user is about to write or writes, and which of the two, since the page was made. */
+  warmUps(): Promise<readonly WarmUp["intent"][]>;
   close(): Promise<void>;
 }
+
+type WarmUp = Extract<FromPanel, { readonly type: "warm_up" }>;
 
 /** Where and how the page is shown. */
 export interface PanelPageOptions {
@@ -78,10 +82,13 @@ export async function openPanelPage(
   });
   await page.addInitScript((state) => {
     const posted: unknown[] = [];
+    const warmUps: unknown[] = [];
     Object.assign(window, {
       posted,
+      warmUps,
       acquireVsCodeApi: () => ({
-        postMessage: (message: unknown) => posted.push(structuredClone(message)),
+        postMessage: (message: { readonly type: string; readonly intent?: string }) =>
+          message.type === "warm_up" ? warmUps.push(message.intent) : posted.push(structuredClone(message)),
         getState: () => state,
         setState: (next: unknown) => Object.assign(window, { saved: next }),
       }),
@@ -102,9 +109,10 @@ export async function openPanelPage(
     },
     posted: () =>
       page.evaluate(() => {
-        const { posted } = window as unknown as { posted: FromPanel[] };
+        const { posted } = window as unknown as { posted: Exclude<FromPanel, WarmUp>[] };
         return posted.splice(0);
       }),
+    warmUps: () => page.evaluate(() => (window as unknown as { warmUps: WarmUp["intent"][] }).warmUps),
     close: async () => {
       await context.close();
       if (problems.length > 0) throw new Error(`The page complained: ${problems.join("; ")}`);

@@ -18,7 +18,7 @@ import type {
   SessionId,
   SessionUpdate,
 } from "../../server/src/protocol/types.ts";
-import { type ModelDouble, type Script, startModelDouble } from "./modelDouble.ts";
+import { type DoubleOptions, type ModelDouble, type Script, startModelDouble } from "./modelDouble.ts";
 
 /** The three wire formats, by the model id that a test asks for. */
 export const wireFormats = {
@@ -32,13 +32,15 @@ export type WireFormat = keyof typeof wireFormats;
 
 /** What a play is made of. */
 export interface PlayOptions {
-  readonly script: Script;
+  readonly script: Script | readonly Script[];
   readonly files?: { readonly [path: string]: string | Uint8Array };
   readonly wire?: WireFormat;
   /** Answers approvals; everything is allowed once when absent. */
   readonly ask?: (request: PermissionRequest, signal: AbortSignal) => Promise<ApprovalChoice>;
   readonly host?: Partial<LocalHostOptions>;
   readonly settings?: { readonly [name: string]: string | number | boolean | readonly string[] };
+  /** How the model double is set up, besides its script. */
+  readonly double?: Omit<DoubleOptions, "script">;
 }
 
 /** A running play. */
@@ -76,7 +78,7 @@ export async function startPlay(options: PlayOptions): Promise<Play> {
     await mkdir(dirname(join(root, path)), { recursive: true });
     await writeFile(join(root, path), content);
   }
-  const double = await startModelDouble({ script: options.script });
+  const double = await startModelDouble({ ...options.double, script: options.script });
   const wire = options.wire ?? "anthropic-messages";
   const environment = {
     PATH: process.env.PATH,

@@ -16,6 +16,7 @@ import { findModel } from "../../server/src/model/catalog.ts";
 import type { Provider } from "../../server/src/model/provider.ts";
 import { withRecording } from "../../server/src/model/recorded.ts";
 import { parseRecording, type Recording } from "../../server/src/model/recording.ts";
+import { TokenCounts } from "../../server/src/model/tokens.ts";
 import type { SessionEventBody, SessionUpdate } from "../../server/src/protocol/types.ts";
 import { createMemoryStore } from "../../server/src/storage/memory.ts";
 import { createBuiltinTools } from "../../server/src/tools/builtin/builtinTools.ts";
@@ -47,6 +48,7 @@ export async function playTour(root: string, provider: Provider, api: "anthropic
       results.push({ tool: names.get(update.callId) ?? "?", text: update.text, isError: update.isError });
   };
   const host = new AgentHost({
+    tokens: new TokenCounts(),
     store: createMemoryStore({ clock: systemClock }),
     workspace: createDiskWorkspace({
       root,
@@ -58,6 +60,8 @@ export async function playTour(root: string, provider: Provider, api: "anthropic
     models: {
       list: async () => ({ models: [], selected: spec.id }),
       resolve: async () => model,
+      ready: async () => [],
+      known: async () => [],
       select: async () => {},
       setCredential: () => {},
     },
@@ -65,6 +69,7 @@ export async function playTour(root: string, provider: Provider, api: "anthropic
     ask: async () => "allow_once",
     onUpdate: (_, update) => see(update),
     trusted: () => true,
+    compaction: () => ({ strategy: "none", maxSteps: 0, pruneSimilar: false }),
     maxSteps: () => 20,
     concurrency: () => 4,
     clock: systemClock,

@@ -12,7 +12,7 @@ const usage = `hermes: a coding agent that edits real files
 
   hermes run "task"       run one task in this folder and exit
       --cwd DIR           another folder
-      --model ID          for example anthropic/claude-sonnet-5-5 or ollama/qwen3
+      --model ID          for example anthropic/claude-sonnet-5-5 or ollama/qwen3; auto chooses by the task
       --yes               approve everything
       --allow RULE        approve what the rule matches: edit(src/**), shell(npm test); repeatable
       --fresh             ask the model although the answer may be kept from before
@@ -23,6 +23,7 @@ const usage = `hermes: a coding agent that edits real files
 
   hermes sessions         list the sessions of this folder     --query WORDS  --cwd DIR  --json
   hermes show ID          print a session                      --json
+  hermes why [ID]         say what made the last turn slow or expensive   --json
   hermes models           list the models that can be used     --json
   hermes cost             print what was spent, by day and model   --json
   hermes --help, --version
@@ -73,7 +74,7 @@ async function main(argv: readonly string[]): Promise<number> {
     process.stdout.write(`${version}\n`);
     return 0;
   }
-  const { cost, list, models, run, show } = await import("./cliCommands.ts");
+  const { cost, list, models, run, show, why } = await import("./cliCommands.ts");
   const options = { cwd: values.cwd ?? process.cwd(), json: values.json ?? false, settings: values.setting ?? [] };
   switch (command) {
     case "run":
@@ -90,6 +91,8 @@ async function main(argv: readonly string[]): Promise<number> {
       return list({ ...options, ...(values.query === undefined ? {} : { query: values.query }) });
     case "show":
       return show({ ...options, id: rest[0] ?? "" });
+    case "why":
+      return why({ ...options, id: rest[0] });
     case "models":
       return models(options);
     case "cost":

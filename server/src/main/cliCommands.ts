@@ -10,12 +10,22 @@ import { createInterface } from "node:readline/promises";
 import { text as readAll } from "node:stream/consumers";
 import { RequestError } from "../base/errors.ts";
 import { type Environment, processEnvironment, readConfig, type SettingValues, settings } from "../config.ts";
-import type { ApprovalChoice, Json, PermissionRequest, SessionId, StopReason } from "../protocol/types.ts";
+import type {
+  ApprovalChoice,
+  BudgetChoice,
+  BudgetQuestion,
+  Json,
+  PermissionRequest,
+  SessionId,
+  StopReason,
+} from "../protocol/types.ts";
 import { parseRule } from "../tools/permission.ts";
+import { budgetPrompt, readBudgetAnswer } from "./cliBudget.ts";
 import { createOutput, type Output, printSession, printSessions } from "./cliOutput.ts";
 import { ConfigFiles, describeProblem } from "./configFiles.ts";
-import { costTable, summariseCost } from "./cost.ts";
+import { costTable, limitLines, summariseCost } from "./cost.ts";
 import { createLocalHost, type LocalHost } from "./local.ts";
+import { explainLast, explanationLines } from "./why.ts";
 
 /** What every command takes. */
 export interface CommandOptions {
@@ -114,6 +124,29 @@ export async function show(options: CommandOptions & { readonly id: string }): P
   }
 }
 
+/** Explains where the time and the money of the last turn went: of one session, or of the newest. */
+export async function why(options: CommandOptions & { readonly id: string | undefined }): Promise<number> {
+  const local = await open(options);
+  try {
+    const id = options.id ?? (await local.host.listSessions({ limit: 1 })).sessions[0]?.sessionId;
+    const { events } = id ? await local.host.loadSession(id as SessionId) : { events: [] };
+    const explanation = explainLast(events);
+    if (!explanation) {
+      process.stderr.write("hermes: no turn has ended here yet.\n");
+      return 1;
+    }
+    const text = options.json ? JSON.stringify(explanation) : explanationLines(explanation).join("\n");
+    process.stdout.write(`${text}\n`);
+    return 0;
+  } catch (error) {
+    if (!(error instanceof RequestError)) throw error;
+    process.stderr.write(`hermes: ${error.message}\n`);
+    return 1;
+  } finally {
+    await local.close();
+  }
+}
+
 /** Lists the models that can be used now. */
 export async function models(options: CommandOptions): Promise<number> {
   const local = await open(options);
@@ -137,7 +170,8 @@ export async function cost(options: CommandOptions): Promise<number> {
     const summary = await summariseCost(local, 2);
     const lines =
       summary.rows.length > 0 ? costTable(summary.rows) : ["Nothing was spent in this month or the one before."];
-    process.stdout.write(options.json ? `${JSON.stringify(summary)}\n` : `${lines.join("\n")}\n`);
+    const all = [...lines, ...limitLines(summary.limits)];
+    process.stdout.write(options.json ? `${JSON.stringify(summary)}\n` : `${all.join("\n")}\n`);
     return 0;
   } finally {
     await local.close();
@@ -161,6 +195,7 @@ async function open(options: CommandOptions, output?: Output, allow: readonly st
     extraRules: rules,
     trusted: () => true,
     ask: (request, signal) => (output ? askInTerminal(request, output, signal) : Promise.resolve("deny")),
+    ...(output && canAsk() ? { askBudget: (question, signal) => askAtLimit(question, output, signal) } : {}),
     onUpdate: (sessionId, update) => output?.update(sessionId, update),
   });
 }
@@ -207,7 +242,7 @@ const answers: { readonly [key: string]: ApprovalChoice } = {
 };
 
 async function askInTerminal(request: PermissionRequest, output: Output, signal: AbortSignal): Promise<ApprovalChoice> {
-  if (!process.stdin.isTTY || !process.stderr.isTTY) {
+  if (!canAsk()) {
     output.note(
       `Denied, because there is no terminal to ask in: ${request.title}. Use --yes or --allow "${request.rule}".`,
     );
@@ -219,6 +254,24 @@ async function askInTerminal(request: PermissionRequest, output: Output, signal:
     for (;;) {
       const answer = await prompt.question("Allow? [y]es, for this [s]ession, [a]lways, [n]o: ", { signal });
       const choice = answers[answer.trim().toLowerCase().slice(0, 1)];
+      if (choice) return choice;
+    }
+  } finally {
+    prompt.close();
+  }
+}
+
+/** Whether there is a person at this terminal. */
+function canAsk(): boolean {
+  return process.stdin.isTTY && process.stderr.isTTY;
+}
+
+async function askAtLimit(question: BudgetQuestion, output: Output, signal: AbortSignal): Promise<BudgetChoice> {
+  const prompt = createInterface({ input: process.stdin, output: process.stderr });
+  try {
+    output.note(question.message);
+    for (;;) {
+      const choice = readBudgetAnswer(await prompt.question(budgetPrompt(question), { signal }), question);
       if (choice) return choice;
     }
   } finally {

@@ -108,6 +108,10 @@ function describe(update: SessionUpdate): string | undefined {
       return update.recorded
         ? "Recording: no key and no local model were found, so a recorded conversation plays. Set ANTHROPIC_API_KEY or OPENAI_API_KEY to ask for anything."
         : undefined;
+    case "model_routed":
+      return `${safe(update.label)}: ${safe(update.reason)} (${update.strategy})`;
+    case "budget_resolved":
+      return describeBudgetChoice(update.choice);
     case "answer_reused": {
       const asked = update.match === "similar" ? `, to “${safe(update.question.trim().split("\n", 1)[0] ?? "")}”` : "";
       const when = new Date(update.answeredAt).toISOString().slice(0, 16).replace("T", " ");
@@ -123,11 +127,24 @@ function describe(update: SessionUpdate): string | undefined {
       return `${update.reason} Trying again.`;
     case "model_changed":
       return `Went on with ${safe(update.label)}${priceWords[update.price]}, because: ${safe(update.reason)}`;
+    case "compacted": {
+      const { means, tokensBefore, tokensAfter } = update;
+      return `Conversation compacted (${means}): about ${tokensBefore} → ${tokensAfter} tokens`;
+    }
+    case "compaction_undone":
+      return "[the last compaction was undone]";
     case "notice":
       return update.message;
     default:
       return undefined;
   }
+}
+
+function describeBudgetChoice(
+  choice: Extract<SessionEvent, { type: "budget_resolved" }>["choice"],
+): string | undefined {
+  if (choice.type === "raise") return "The limit was raised; going on.";
+  return choice.type === "again" ? "The limit was changed; going on." : undefined;
 }
 
 function describeChange({ uri, movedFrom, addedLines, removedLines }: FileChange): string {

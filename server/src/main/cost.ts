@@ -5,19 +5,37 @@
  * nothing, and so is what is only an upper bound.
  */
 import { systemClock } from "../base/async.ts";
+import { amountInWords } from "../model/budgetWords.ts";
 import type { CostSummaryResult } from "../protocol/methods.ts";
-import type { SpendingRow } from "../protocol/types.ts";
+import type { LimitStanding, SessionId, SpendingRow } from "../protocol/types.ts";
 import { type LocalHost, localDay } from "./local.ts";
 
 /** Months that can be asked for at once. */
 const maxMonths = 24;
 
-/** The rows of the last `months` months, and the titles of sessions of this folder. */
-export async function summariseCost({ host, spending }: LocalHost, months: number): Promise<CostSummaryResult> {
+/** The rows of the last `months` months, the titles of sessions of this folder, and the limits with what is used of them. */
+export async function summariseCost(
+  { host, spending, limits }: LocalHost,
+  months: number,
+  sessionId?: SessionId,
+): Promise<CostSummaryResult> {
   const count = Math.min(maxMonths, Math.max(1, Math.floor(months) || 1));
-  const [rows, { sessions }] = await Promise.all([spending.rows(count), host.listSessions({ limit: 500 })]);
-  const titles = Object.fromEntries(sessions.map(({ sessionId, title }) => [sessionId, title]));
-  return { today: localDay(systemClock.now()), rows, titles };
+  const [rows, { sessions }, standings] = await Promise.all([
+    spending.rows(count),
+    host.listSessions({ limit: 500 }),
+    limits.standings(sessionId),
+  ]);
+  const titles = Object.fromEntries(sessions.map(({ sessionId: id, title }) => [id, title]));
+  return { today: localDay(systemClock.now()), rows, titles, limits: standings };
+}
+
+/** A line for each limit: what is used of it and what is left. */
+export function limitLines(limits: readonly LimitStanding[]): readonly string[] {
+  return limits.map(({ period, unit, configured, limit, spent }) => {
+    const words = (value: number) => amountInWords(unit, value);
+    const raised = limit > configured ? ` (raised from ${words(configured)})` : "";
+    return `limit per ${period}: ${words(spent)} of ${words(limit)}${raised}, ${words(Math.max(0, limit - spent))} left`;
+  });
 }
 
 /** A line for each day and model, and one for their sum. */

@@ -8,22 +8,32 @@
 import { randomUUID } from "node:crypto";
 import { join } from "node:path";
 import { isDeepStrictEqual } from "node:util";
-import { systemClock } from "../base/async.ts";
+import { type Clock, systemClock } from "../base/async.ts";
 import { errorCode, messageOf } from "../base/errors.ts";
 import { log } from "../base/trace.ts";
 import { AnswerCache, type CachePolicy } from "../cache/answerCache.ts";
 import { type Config, commandEnvironment, type Environment } from "../config.ts";
-import { AgentHost, type HostDeps } from "../host.ts";
-import { type Limits, type Period, periods, withBudget } from "../model/budget.ts";
+import { AgentHost, type HostDeps, type WarmUpPolicy } from "../host.ts";
+import { withBudget } from "../model/budget.ts";
 import type { Embedder } from "../model/embedder.ts";
 import { createOpenAIEmbedder } from "../model/openaiEmbeddings.ts";
-import { fromUsd } from "../model/price.ts";
+import { TokenCounts } from "../model/tokens.ts";
 import type { ListModelsResult } from "../protocol/methods.ts";
-import type { ApprovalChoice, PendingFile, PermissionRequest, SessionId, SessionUpdate } from "../protocol/types.ts";
+import type {
+  ApprovalChoice,
+  BudgetChoice,
+  BudgetQuestion,
+  PendingFile,
+  PermissionRequest,
+  SessionId,
+  SessionUpdate,
+} from "../protocol/types.ts";
+import type { CompactionPolicy } from "../session/compactPlan.ts";
 import { createCacheFiles } from "../storage/cacheFiles.ts";
 import { createFormerCellStore } from "../storage/formerCells.ts";
 import { createJournalStore } from "../storage/journal.ts";
 import { createRuleStore } from "../storage/ruleStore.ts";
+import { Speeds } from "../storage/speeds.ts";
 import { Spending } from "../storage/spending.ts";
 import { createBuiltinTools } from "../tools/builtin/builtinTools.ts";
 import { type PermissionRule, type PermissionWord, parseRule } from "../tools/permission.ts";
@@ -32,6 +42,7 @@ import { createDiskWorkspace } from "../workspace/disk.ts";
 import { createEditorWorkspace, type EditorPort } from "../workspace/editor.ts";
 import { createNotebookWorkspace } from "../workspace/notebook.ts";
 import { createOpenNotebooks, type NotebookPort } from "../workspace/openNotebooks.ts";
+import { LocalLimits, readLimits } from "./limits.ts";
 import { createLocalModels, type LocalModels } from "./models.ts";
 
 /** What a local host is made of. */
@@ -42,6 +53,8 @@ export interface LocalHostOptions {
   readonly root: string;
   readonly trusted: () => boolean;
   readonly ask: (request: PermissionRequest, signal: AbortSignal) => Promise<ApprovalChoice>;
+  /** Asks the user at a limit; absent where nobody can be asked. */
+  readonly askBudget?: (question: BudgetQuestion, signal: AbortSignal) => Promise<BudgetChoice>;
   readonly onUpdate: (sessionId: SessionId, update: SessionUpdate) => void;
   readonly onReview?: (sessionId: SessionId, files: readonly PendingFile[]) => void;
   readonly onModelsChanged?: (list: ListModelsResult) => void;
@@ -53,6 +66,8 @@ export interface LocalHostOptions {
   readonly editor?: EditorPort;
   /** The editor's open notebooks, where it has any. */
   readonly notebooks?: NotebookPort;
+  /** What time it is for prompts and events; the machine's clock when absent. */
+  readonly clock?: Clock;
   readonly ripgrepPath?: string;
   /** Globs that hide files from the agent, besides ignore files. */
   readonly exclude?: readonly string[];
@@ -63,6 +78,7 @@ export interface LocalHost {
   readonly host: AgentHost;
   readonly models: LocalModels;
   readonly spending: Spending;
+  readonly limits: LocalLimits;
   /** Applies changed settings at once. */
   configure(config: Config): void;
   close(): Promise<void>;
@@ -70,7 +86,7 @@ export interface LocalHost {
 
 /** Builds a host. Rejects when its folder in the user's home cannot be used. */
 export async function createLocalHost(options: LocalHostOptions): Promise<LocalHost> {
-  const { root, environment } = options;
+  const { root, environment, clock = systemClock } = options;
   let { config } = options;
   const onProblem = (problem: string) => {
     log("warn", problem);
@@ -87,13 +103,20 @@ export async function createLocalHost(options: LocalHostOptions): Promise<LocalH
   ];
   const spending = new Spending({
     folder: join(config.home, "spending"),
-    now: systemClock.now,
+    now: clock.now,
     dayOf: localDay,
     createId,
   });
+  const limits = new LocalLimits(spending, () => readLimits(config));
+  const speeds = new Speeds({ path: join(config.home, "speeds.json"), now: systemClock.now });
+  const tokens = new TokenCounts();
   const models = createLocalModels({
     config,
+    clock,
+    tokens,
     budget: withBudget({ ledger: spending, limits: () => readLimits(config) }),
+    speeds,
+    moneyLeft: (sessionId) => limits.moneyLeft(sessionId),
     onProblem,
     ...(options.onModelsChanged ? { onDidChange: options.onModelsChanged } : {}),
   });
@@ -110,29 +133,36 @@ export async function createLocalHost(options: LocalHostOptions): Promise<LocalH
   const host = new AgentHost({
     store: createJournalStore({
       dir: config.home,
-      clock: systemClock,
+      clock,
       blobQuota: () => config.settings["checkpoints.diskSpace"] * 1024 * 1024,
     }),
     workspace: createNotebookWorkspace(options.notebooks ? createOpenNotebooks(files, options.notebooks) : files, {
       formerCells: createFormerCellStore(join(config.home, "notebooks")),
       search: disk,
     }),
-    createRegistry: () => createRegistry(createBuiltinTools({ clock: systemClock })),
+    createRegistry: () => createRegistry(createBuiltinTools({ clock })),
     models,
+    tokens,
     permissions: {
       rules,
       add: (rule) => ruleStore.add(rule),
     },
-    answers: createAnswers(() => config),
+    answers: createAnswers(() => config, clock),
     ask: options.ask,
+    ...(options.askBudget
+      ? { budget: { ask: options.askBudget, raise: (whose, raise) => limits.raise(whose, raise) } }
+      : {}),
+    maxTurnMs: () => Math.round(config.settings["budget.turn.minutes"] * 60_000),
     onUpdate: options.onUpdate,
     ...(options.onReview ? { onReview: options.onReview } : {}),
     trusted: options.trusted,
+    compaction: () => compactionPolicy(config),
     maxSteps: () => config.settings["turn.maxSteps"],
+    warmUp: () => config.settings["promptCache.warmUp"] as WarmUpPolicy,
     concurrency: () =>
       config.settings["execution.parallel.enabled"] ? config.settings["execution.parallel.maxConcurrentTools"] : 1,
     diagnosticsWaitMs: () => config.settings["edits.diagnosticsWaitMs"],
-    clock: systemClock,
+    clock,
     createId,
     platform: process.platform,
     pid: process.pid,
@@ -142,8 +172,10 @@ export async function createLocalHost(options: LocalHostOptions): Promise<LocalH
     host,
     models,
     spending,
+    limits,
     configure: (changed) => {
       const { "permissions.rules": rulesBefore, "cache.type": cacheBefore } = config.settings;
+      const limitsBefore = readLimits(config);
       config = changed;
       if (changed.settings["cache.type"] !== cacheBefore) tellMissingEmbedder(changed, onProblem);
       // Read again only when they have changed: what is wrong in them is told each time.
@@ -151,8 +183,12 @@ export async function createLocalHost(options: LocalHostOptions): Promise<LocalH
         settingRules = readRules(changed, onProblem);
       }
       models.configure(changed);
+      if (!isDeepStrictEqual(limitsBefore, readLimits(changed))) host.limitsChanged();
     },
-    close: () => host.close(),
+    close: async () => {
+      await host.close();
+      await speeds.flush();
+    },
   };
 }
 
@@ -168,18 +204,12 @@ export function localDay(at: number): string {
   return `${day.getFullYear()}-${two(day.getMonth() + 1)}-${two(day.getDate())}`;
 }
 
-/** The limits that are set; 0 is none. */
-function readLimits({ settings }: Config): Limits {
-  const limitsOf = (period: Period) => {
-    const usd = settings[`budget.${period}.usd`];
-    const tokens = settings[`budget.${period}.tokens`];
-    const requests = settings[`budget.${period}.requests`];
-    return [
-      period,
-      { ...(usd ? { nano: fromUsd(usd) } : {}), ...(tokens ? { tokens } : {}), ...(requests ? { requests } : {}) },
-    ] as const;
+function compactionPolicy({ settings }: Config): CompactionPolicy {
+  return {
+    strategy: settings["context.summaryStrategy"] as CompactionPolicy["strategy"],
+    maxSteps: settings["context.maxHistorySteps"],
+    pruneSimilar: settings["context.pruneSimilarResults"],
   };
-  return Object.fromEntries(periods.map(limitsOf));
 }
 
 function isAlive(pid: number): boolean {
@@ -197,7 +227,7 @@ const maxAnswerBytes = 32 * 1024 * 1024;
 const maxAnswerAgeMs = 30 * 24 * 60 * 60 * 1000;
 
 /** The cache of answers, as the settings are at each request. */
-function createAnswers(config: () => Config): Required<HostDeps>["answers"] {
+function createAnswers(config: () => Config, clock: Clock): Required<HostDeps>["answers"] {
   const policy = (): CachePolicy => {
     const { settings } = config();
     return {
@@ -210,10 +240,10 @@ function createAnswers(config: () => Config): Required<HostDeps>["answers"] {
   };
   const limits = () => ({ entries: policy().maxEntries, bytes: maxAnswerBytes, ageMs: maxAnswerAgeMs });
   const cache = new AnswerCache({
-    files: createCacheFiles(join(config().home, "answers"), limits, systemClock.now),
+    files: createCacheFiles(join(config().home, "answers"), limits, clock.now),
     policy,
     embedder: () => embedderOf(config()),
-    now: systemClock.now,
+    now: clock.now,
   });
   return { cache, servers: () => [{ ...config().baseUrls }, config().settings["openai.api"]] };
 }

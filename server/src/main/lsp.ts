@@ -15,6 +15,8 @@ import {
   type InitializeResult,
   MessageType,
   ProposedFeatures,
+  type RequestParam,
+  type RequestType,
   ResponseError,
   ShowMessageNotification,
   TextDocumentSyncKind,
@@ -25,7 +27,7 @@ import { messageOf, RequestError, ToolError } from "../base/errors.ts";
 import { log, onLog } from "../base/trace.ts";
 import { keyVariables, processEnvironment, readConfig } from "../config.ts";
 import * as methods from "../protocol/methods.ts";
-import type { ApprovalChoice, Json, PermissionRequest } from "../protocol/types.ts";
+import type { Json } from "../protocol/types.ts";
 import { codeActionKinds, codeActionsFor } from "./codeActions.ts";
 import { ConfigEditor } from "./configEditor.ts";
 import { createConfigFile } from "./configFiles.ts";
@@ -109,7 +111,8 @@ async function createHost(root: string | undefined): Promise<LocalHost> {
     environment,
     root,
     trusted: () => options.trusted,
-    ask,
+    ask: async (request, signal) => (await ask(methods.requestPermission, request, signal)).choice,
+    askBudget: async (question, signal) => (await ask(methods.requestBudget, question, signal)).choice,
     onUpdate: coalescer.push,
     onProblem: (problem) => show(MessageType.Warning, problem),
     onReview: (sessionId, files) => {
@@ -134,14 +137,18 @@ function sent(sending: Promise<void>): void {
   sending.catch(() => undefined);
 }
 
-async function ask(request: PermissionRequest, signal: AbortSignal): Promise<ApprovalChoice> {
+/** Asks the user by way of the client. */
+async function ask<P, R>(
+  type: RequestType<P, R, void>,
+  params: NoInfer<RequestParam<P>>,
+  signal: AbortSignal,
+): Promise<R> {
   const source = new CancellationTokenSource();
   const onAbort = () => source.cancel();
   signal.addEventListener("abort", onAbort, { once: true });
   try {
     signal.throwIfAborted();
-    const { choice } = await connection.sendRequest(methods.requestPermission, request, source.token);
-    return choice;
+    return await connection.sendRequest(type, params, source.token);
   } catch (error) {
     signal.throwIfAborted();
     throw error;
@@ -180,8 +187,11 @@ connection.onRequest(methods.newSession, (params, token) => serve(token, ({ host
 connection.onRequest(methods.loadSession, (params, token) =>
   serve(token, async ({ host }) => {
     coalescer.flush();
-    const loaded = await host.loadSession(params.sessionId);
-    host.refreshReview(params.sessionId).catch((error: unknown) => connection.console.warn(messageOf(error)));
+    const loaded = await host.loadSession(params.sessionId, params.turns);
+    // After the answer has gone out: this reads the whole session into memory if it is not there yet.
+    setImmediate(() =>
+      host.refreshReview(params.sessionId).catch((error: unknown) => connection.console.warn(messageOf(error))),
+    );
     return loaded;
   }),
 );
@@ -193,9 +203,16 @@ connection.onNotification(methods.cancelSession, async ({ sessionId }) => {
   const running = await local?.catch(() => undefined);
   await running?.host.cancel(sessionId);
 });
+connection.onRequest(methods.warmUpSession, (params, token) => serve(token, ({ host }) => host.warmUp(params)));
 connection.onRequest(methods.undoTurn, (params, token) => serve(token, ({ host }) => host.undo(params)));
 connection.onRequest(methods.restoreSession, (params, token) => serve(token, ({ host }) => host.restore(params)));
 connection.onRequest(methods.undoRestore, (params, token) => serve(token, ({ host }) => host.undoRestore(params)));
+connection.onRequest(methods.compactSession, (params, token) =>
+  serve(token, ({ host }, signal) => host.compact(params, signal)),
+);
+connection.onRequest(methods.undoCompaction, (params, token) =>
+  serve(token, ({ host }) => host.undoCompaction(params)),
+);
 connection.onRequest(methods.readConflict, (params, token) =>
   serve(token, ({ host }, signal) => host.readConflict(params, signal)),
 );
@@ -214,7 +231,14 @@ connection.onRequest(methods.selectModel, (params, token) =>
   }),
 );
 connection.onRequest(methods.costSummary, (params, token) =>
-  serve(token, (running) => summariseCost(running, params.months)),
+  serve(token, (running) => summariseCost(running, params.months, params.sessionId)),
+);
+connection.onRequest(methods.raiseLimit, (params, token) =>
+  serve(token, async ({ host, limits }) => {
+    await limits.raiseAtOnce(params);
+    host.limitsChanged(params);
+    return {};
+  }),
 );
 connection.onRequest(methods.setCredential, (params, token) =>
   serve(token, async ({ models }) => {

@@ -6,25 +6,39 @@
  */
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { systemClock } from "../base/async.ts";
+import type { Clock } from "../base/async.ts";
 import { errorCode, messageOf, RequestError } from "../base/errors.ts";
 import { log } from "../base/trace.ts";
 import { type Config, keyVariables } from "../config.ts";
 import type { Models, ReadyModel } from "../host.ts";
-import { createAnthropicProvider } from "../model/anthropic.ts";
+import { anthropicUrl, createAnthropicProvider } from "../model/anthropic.ts";
 import { Breaker, withBreaker } from "../model/breaker.ts";
 import { findModel, mergeModels } from "../model/catalog.ts";
-import type { ConnectionOptions } from "../model/connection.ts";
+import { type ConnectionOptions, openConnection } from "../model/connection.ts";
 import { detectLocalModels } from "../model/detect.ts";
 import { Limiter, withLimiter } from "../model/limiter.ts";
+import { withMeasuring } from "../model/measured.ts";
 import { createOpenAIChatProvider } from "../model/openaiChat.ts";
+import { openaiUrl } from "../model/openaiClient.ts";
 import { createOpenAIResponsesProvider } from "../model/openaiResponses.ts";
 import { costOf, toUsd } from "../model/price.ts";
 import { compose, type Provider, type ProviderDecorator } from "../model/provider.ts";
 import { withRetry } from "../model/retry.ts";
+import type { RouteFacts } from "../model/router.ts";
+import type { TokenCounts } from "../model/tokens.ts";
 import type { ListModelsResult } from "../protocol/methods.ts";
-import type { CredentialName, ModelApi, ModelChoice, ModelSpec, Usage } from "../protocol/types.ts";
+import type {
+  CredentialName,
+  ModelApi,
+  ModelChoice,
+  ModelSpec,
+  RouteStrategy,
+  SessionId,
+  Usage,
+} from "../protocol/types.ts";
 import type { TurnModel } from "../session/fallback.ts";
+import type { Speeds } from "../storage/speeds.ts";
+import { chooseModel } from "./routing.ts";
 
 /** The model that plays the recorded tour: the one that needs nothing. */
 export const recordedModel: ModelSpec = {
@@ -41,9 +55,16 @@ export const recordedModel: ModelSpec = {
 /** What the models of this machine depend on. */
 export interface LocalModelsOptions {
   readonly config: Config;
+  readonly clock: Clock;
   readonly onDidChange?: (list: ListModelsResult) => void;
   /** Writes down what requests spend, and holds them to the limits. */
   readonly budget: ProviderDecorator;
+  /** How fast the models have answered; measured here, and what the router goes by. */
+  readonly speeds: Pick<Speeds, "add" | "all">;
+  /** Nano-dollars that a session's next request may cost; `undefined` for no limit. */
+  readonly moneyLeft: (sessionId: SessionId) => Promise<number | undefined>;
+  /** What is known of how models count. */
+  readonly tokens: TokenCounts;
   /** Told of fallbacks that cannot be used, when one would be. */
   readonly onProblem?: (problem: string) => void;
 }
@@ -58,9 +79,16 @@ export function createLocalModels(options: LocalModelsOptions): LocalModels {
   return new MachineModels(options);
 }
 
+/** The id that leaves the choice to rules. */
+const auto = "auto";
+
 class MachineModels implements LocalModels {
   readonly #onDidChange: ((list: ListModelsResult) => void) | undefined;
   readonly #budget: ProviderDecorator;
+  readonly #speeds: LocalModelsOptions["speeds"];
+  readonly #moneyLeft: LocalModelsOptions["moneyLeft"];
+  readonly #clock: Clock;
+  readonly #tokens: TokenCounts;
   #config: Config;
   #credentials: Config["credentials"];
   #selected: string | undefined;
@@ -71,10 +99,16 @@ class MachineModels implements LocalModels {
   /** By base URL and key. They outlive changed settings: what a vendor wants does not change with those. */
   readonly #limiters = new Map<string, Limiter>();
   readonly #breakers = new Map<string, Breaker>();
+  /** When a connection was last opened ahead of a request, by base URL. */
+  readonly #connectedAt = new Map<string, number>();
   readonly #onProblem: (problem: string) => void;
 
-  constructor({ config, onDidChange, budget, onProblem }: LocalModelsOptions) {
+  constructor({ config, clock, onDidChange, budget, speeds, moneyLeft, tokens, onProblem }: LocalModelsOptions) {
     this.#budget = budget;
+    this.#speeds = speeds;
+    this.#moneyLeft = moneyLeft;
+    this.#clock = clock;
+    this.#tokens = tokens;
     this.#onProblem = onProblem ?? ((problem) => log("warn", problem));
     this.#config = config;
     this.#credentials = config.credentials;
@@ -95,7 +129,7 @@ class MachineModels implements LocalModels {
   }
 
   async select(id: string): Promise<void> {
-    await this.#find(id);
+    if (id !== auto) await this.#find(id);
     this.#selected = id;
     this.#changed();
   }
@@ -104,9 +138,13 @@ class MachineModels implements LocalModels {
     // Asked for anew: a server may have been started since.
     this.#local = undefined;
     const [known, local] = await Promise.all([this.#knownModels(), this.#localModels()]);
-    const choices = [...known, ...local, recordedModel].map((spec) => this.#toChoice(spec));
+    const each = [...known, ...local, recordedModel].map((spec) => this.#toChoice(spec));
+    const strategy = this.#strategy(undefined);
+    const isReady = each.some(({ state }) => state === "ready");
+    const choices = isReady ? [routedChoice(strategy ?? "adaptive"), ...each] : each;
     const rank = { ready: 0, recording: 1, needs_key: 2 };
     const models = choices.toSorted((a, b) => rank[a.state] - rank[b.state]);
+    if (strategy && isReady) return { models, selected: auto };
     try {
       return { models, selected: (await this.#pick(undefined)).spec.id };
     } catch (error) {
@@ -117,7 +155,14 @@ class MachineModels implements LocalModels {
     }
   }
 
-  async resolve(id: string | undefined): Promise<ReadyModel> {
+  async known(): Promise<readonly ModelSpec[]> {
+    return this.#knownModels();
+  }
+
+  async resolve(id: string | undefined, facts?: () => RouteFacts): Promise<ReadyModel> {
+    const strategy = this.#strategy(id);
+    const chosen = strategy && facts && (await chooseModel(this.#routing(), strategy, facts()));
+    if (chosen) return { ...this.#withFallbacks(chosen.spec), routed: { ...chosen.route, strategy } };
     const { spec, missing } = await this.#pick(id);
     if (missing) {
       throw new RequestError(
@@ -125,9 +170,57 @@ class MachineModels implements LocalModels {
         `${spec.label} needs a key for ${vendorNames[missing]}. Set it with “Hermes: Set API Key” or in ${keyVariables[missing]}, or choose another model.`,
       );
     }
+    return this.#withFallbacks(spec);
+  }
+
+  async ready(): Promise<readonly TurnModel[]> {
+    const known = (await this.#knownModels()).filter((spec) => this.#missing(spec) === undefined);
+    // Local servers only if they have been found already: looking for them takes time.
+    const local = this.#local ? await this.#local : [];
+    return [...known, ...local].filter((spec) => this.#isUp(spec)).map((spec) => this.#turnModel(spec, true));
+  }
+
+  #routing(): Parameters<typeof chooseModel>[0] {
+    return {
+      settings: this.#config.settings,
+      known: async () => (await this.#knownModels()).filter((spec) => this.#missing(spec) === undefined),
+      local: () => this.#localModels(),
+      find: async (name) => {
+        const spec = await this.#find(name);
+        return this.#missing(spec) === undefined && spec.api !== "recorded" ? spec : undefined;
+      },
+      isUp: (spec) => this.#isUp(spec),
+      speeds: () => this.#speeds.all(),
+      moneyLeft: this.#moneyLeft,
+      now: this.#clock.now,
+      onProblem: this.#onProblem,
+    };
+  }
+
+  /** How to choose where the user has named no model; `undefined` where they have, or the first that is ready will do. */
+  #strategy(id: string | undefined): RouteStrategy | undefined {
+    const wanted = id ?? this.#wanted();
+    if (wanted !== auto && wanted !== "") return undefined;
+    const strategy = this.#config.settings["model.strategy"];
+    if (strategy !== "fixed") return strategy as RouteStrategy;
+    return id === auto || this.#selected === auto ? "adaptive" : undefined;
+  }
+
+  #withFallbacks(spec: ModelSpec): ReadyModel {
     const chain = this.#config.settings["model.fallbacks"].filter((name) => name !== spec.id);
-    if (chain.length === 0 || spec.api === "recorded") return this.#turnModel(spec, true);
-    return { ...this.#turnModel(spec, false), fallbacks: () => this.#fallbacks(spec, chain) };
+    const connect = (signal: AbortSignal) => this.#connect(spec, signal);
+    if (chain.length === 0 || spec.api === "recorded") return { ...this.#turnModel(spec, true), connect };
+    return { ...this.#turnModel(spec, false), fallbacks: () => this.#fallbacks(spec, chain), connect };
+  }
+
+  async #connect({ api, baseUrl }: ModelSpec, signal: AbortSignal): Promise<void> {
+    const credential = credentialOf[api];
+    if (credential === undefined) return;
+    const url = baseUrl ?? this.#config.baseUrls[credential] ?? vendorUrls[credential];
+    const now = this.#clock.now();
+    if (now - (this.#connectedAt.get(url) ?? 0) < idleConnectionMs) return;
+    this.#connectedAt.set(url, now);
+    await openConnection(url, signal);
   }
 
   async #fallbacks(first: ModelSpec, chain: readonly string[]): Promise<readonly TurnModel[]> {
@@ -158,7 +251,7 @@ class MachineModels implements LocalModels {
   #turnModel(spec: ModelSpec, isLast: boolean): TurnModel {
     const { "model.retrySeconds": seconds } = this.#config.settings;
     const retry = withRetry({
-      clock: systemClock,
+      clock: this.#clock,
       random: Math.random,
       maxAttempts: 4,
       maxTotalMs: seconds * 1000,
@@ -177,7 +270,7 @@ class MachineModels implements LocalModels {
     id: string | undefined,
   ): Promise<{ readonly spec: ModelSpec; readonly missing: CredentialName | undefined }> {
     const wanted = id ?? this.#wanted();
-    if (wanted !== "auto" && wanted !== "") {
+    if (wanted !== auto && wanted !== "") {
       const spec = await this.#find(wanted);
       return { spec, missing: this.#missing(spec) };
     }
@@ -208,7 +301,14 @@ class MachineModels implements LocalModels {
   #toChoice(spec: ModelSpec): ModelChoice {
     const credential = credentialOf[spec.api];
     const state = spec.api === "recorded" ? "recording" : this.#missing(spec) ? "needs_key" : "ready";
-    return { id: spec.id, label: spec.label, state, ...(credential && !spec.local ? { credential } : {}) };
+    const bytesPerToken = this.#tokens.bytesPerToken(spec);
+    return {
+      id: spec.id,
+      label: spec.label,
+      state,
+      bytesPerToken,
+      ...(credential && !spec.local ? { credential } : {}),
+    };
   }
 
   #withApi(spec: ModelSpec): ModelSpec {
@@ -227,10 +327,20 @@ class MachineModels implements LocalModels {
     return this.#local;
   }
 
+  #baseUrl({ api, baseUrl }: ModelSpec): string {
+    const credential = credentialOf[api];
+    return baseUrl ?? (credential && this.#config.baseUrls[credential]) ?? credential ?? "";
+  }
+
+  /** False while its endpoint is left alone, after too many failures. */
+  #isUp(spec: ModelSpec): boolean {
+    return !this.#breakers.get(this.#baseUrl(spec))?.isOpen;
+  }
+
   #provider(spec: ModelSpec): Provider {
     const { api, local } = spec;
     const credential = credentialOf[api];
-    const baseUrl = spec.baseUrl ?? (credential && this.#config.baseUrls[credential]) ?? credential ?? "";
+    const baseUrl = this.#baseUrl(spec);
     const name = JSON.stringify([api, baseUrl, local]);
     const known = this.#providers.get(name);
     if (known) return known;
@@ -248,19 +358,20 @@ class MachineModels implements LocalModels {
       withLimiter(limiter),
       // Innermost: each attempt is a request of its own, and what waits is not set aside.
       this.#budget,
+      withMeasuring(this.#clock, (measurement) => this.#speeds.add(measurement)),
     );
   }
 
   #limiter(name: string): Limiter {
     const concurrency = this.#config.settings["model.concurrency"];
-    const limiter = this.#limiters.get(name) ?? new Limiter({ clock: systemClock, concurrency });
+    const limiter = this.#limiters.get(name) ?? new Limiter({ clock: this.#clock, concurrency });
     limiter.concurrency = concurrency;
     this.#limiters.set(name, limiter);
     return limiter;
   }
 
   #breaker(baseUrl: string): Breaker {
-    const breaker = this.#breakers.get(baseUrl) ?? new Breaker({ clock: systemClock });
+    const breaker = this.#breakers.get(baseUrl) ?? new Breaker({ clock: this.#clock });
     this.#breakers.set(baseUrl, breaker);
     return breaker;
   }
@@ -295,7 +406,7 @@ class MachineModels implements LocalModels {
       case "openai-chat":
         return createOpenAIChatProvider(openaiOptions);
       case "recorded":
-        return loadedLater(loadRecorded);
+        return loadedLater(() => loadRecorded(this.#clock));
     }
   }
 
@@ -307,6 +418,16 @@ class MachineModels implements LocalModels {
     this.list().then(tell, (error: unknown) => log("warn", `The models could not be listed: ${messageOf(error)}`));
   }
 }
+
+/** The picker's entry for rules. */
+function routedChoice(strategy: RouteStrategy): ModelChoice {
+  const words = { adaptive: "adaptive", cost: "lowest cost", latency: "fastest" } as const;
+  return { id: auto, label: `Auto (${words[strategy]})`, state: "ready" };
+}
+/** How long Node's `fetch` keeps a connection that nobody uses, in ms. */
+const idleConnectionMs = 4_000;
+
+const vendorUrls: { readonly [name in CredentialName]: string } = { anthropic: anthropicUrl, openai: openaiUrl };
 
 const vendorNames: { readonly [name in CredentialName]: string } = { anthropic: "Anthropic", openai: "OpenAI" };
 
@@ -355,13 +476,13 @@ async function readRecording(): Promise<string> {
 }
 
 /** Loaded on demand: a session with a key needs neither the recording nor its checks. */
-async function loadRecorded(): Promise<Provider> {
+async function loadRecorded(clock: Clock): Promise<Provider> {
   const [{ createRecordedProvider }, { parseRecording }, text] = await Promise.all([
     import("../model/recorded.ts"),
     import("../model/recording.ts"),
     readRecording(),
   ]);
-  return createRecordedProvider(parseRecording(text), { clock: systemClock, speed: 1 });
+  return createRecordedProvider(parseRecording(text), { clock, speed: 1 });
 }
 
 function loadedLater(load: () => Promise<Provider>): Provider {

@@ -13,11 +13,12 @@ import type {
 } from "@anthropic-ai/sdk/resources/messages/messages";
 import { ProviderError } from "../base/errors.ts";
 import type { AssistantBlock, CallId, Json, Usage } from "../protocol/types.ts";
-import { toAnthropicRequest } from "./anthropicRequest.ts";
+import { anthropicHeaders, toAnthropicRequest } from "./anthropicRequest.ts";
 import { assertBaseUrl, type Connection, type ConnectionOptions, hostOf, stream } from "./connection.ts";
 import { brokenStream, type Endpoint } from "./failure.ts";
-import { echoedInput, isRecord, textOf, toToolCall } from "./json.ts";
+import { echoedInput, isRecord, numberOf, textOf, toToolCall } from "./json.ts";
 import type { ModelEvent, ModelRequest, ModelStop, Provider } from "./provider.ts";
+import { addUsage, noUsage } from "./usage.ts";
 
 /** Where and how to reach Anthropic, or a gateway that speaks its API. */
 export interface AnthropicOptions extends ConnectionOptions {
@@ -26,13 +27,14 @@ export interface AnthropicOptions extends ConnectionOptions {
   readonly baseUrl?: string;
 }
 
-const vendorUrl = "https://api.anthropic.com";
+/** The vendor's own server. */
+export const anthropicUrl = "https://api.anthropic.com";
 
 /** Makes the provider; nothing is loaded and no connection opened before the first request. */
 export function createAnthropicProvider(options: AnthropicOptions): Provider {
   return {
     stream(request, signal) {
-      const baseUrl = request.model.baseUrl ?? options.baseUrl ?? vendorUrl;
+      const baseUrl = request.model.baseUrl ?? options.baseUrl ?? anthropicUrl;
       const endpoint: Endpoint = {
         vendor: "Anthropic",
         host: hostOf(baseUrl),
@@ -51,7 +53,7 @@ async function* ask(
   baseURL: string,
   connection: Connection,
 ): AsyncGenerator<ModelEvent> {
-  if (endpoint.secret === undefined && baseURL === vendorUrl)
+  if (endpoint.secret === undefined && baseURL === anthropicUrl)
     throw new ProviderError(
       "There is no key for Anthropic. Set one with “Hermes: Set API Key” or in ANTHROPIC_API_KEY.",
       { kind: "auth" },
@@ -59,8 +61,11 @@ async function* ask(
   assertBaseUrl(baseURL);
   const { sendMessages } = await import("./anthropicSdk.ts");
   const target = { apiKey: endpoint.secret ?? "none", baseURL };
-  const events = await sendMessages(target, toAnthropicRequest(request), connection);
-  yield* new Answer(endpoint).read(events, connection.finishing);
+  const message = { body: toAnthropicRequest(request), headers: anthropicHeaders(request) };
+  const events = await sendMessages(target, message, connection);
+  const answer = new Answer(endpoint);
+  if (Symbol.asyncIterator in events) yield* answer.read(events, connection.finishing);
+  else yield answer.whole(events);
 }
 
 interface OpenBlock {
@@ -74,9 +79,14 @@ interface OpenBlock {
 class Answer {
   readonly #endpoint: Endpoint;
   readonly #open = new Map<number, OpenBlock>();
-  #usage: Usage = { inputTokens: 0, cacheReadTokens: 0, cacheWriteTokens: 0, outputTokens: 0, thinkingTokens: 0 };
+  #usage = noUsage;
+  /** What a compaction used: the vendor leaves it out of the totals. */
+  #compaction = noUsage;
+  #isCompacted = false;
   #stop: StopReason | null = null;
   #detail: string | undefined;
+  #responseId: string | undefined;
+  #cacheMiss: string | undefined;
 
   constructor(endpoint: Endpoint) {
     this.#endpoint = endpoint;
@@ -94,10 +104,18 @@ class Answer {
     if (ended) yield this.#done();
   }
 
+  /** The end of an answer that came in one piece, without content: the prompt is in the cache. */
+  whole(message: Message): ModelEvent {
+    this.#open.clear();
+    this.#note(message);
+    this.#stop = message.stop_reason ?? "max_tokens";
+    return this.#done();
+  }
+
   *#take(event: RawMessageStreamEvent): Generator<ModelEvent> {
     switch (event.type) {
       case "message_start":
-        this.#count(event.message.usage);
+        this.#note(event.message);
         break;
       case "content_block_start":
         yield* this.#begin(event.index, event.content_block);
@@ -168,6 +186,12 @@ class Answer {
         const part = toToolCall(this.#callId(wire), textOf(wire.name) ?? "", raw);
         return { part, wire: { ...wire, input: echoedInput(part) } };
       }
+      case "compaction": {
+        // It arrives whole, in its first event. Without content it is a failed one.
+        const text = textOf(wire.content)?.trim() ?? "";
+        this.#isCompacted = text !== "";
+        return { part: text === "" ? { type: "opaque" } : { type: "text", text }, wire };
+      }
       default:
         return { part: { type: "opaque" }, wire: json === "" ? wire : { ...wire, input: parseOrKeep(json) } };
     }
@@ -176,8 +200,22 @@ class Answer {
   #done(): ModelEvent {
     if (this.#open.size > 0 || this.#stop === null)
       throw brokenStream(this.#endpoint, "it ends in the middle of a block or without a reason");
-    const stop = stops.get(this.#stop) ?? "end_turn";
-    return { type: "done", stop, usage: this.#usage, ...(this.#detail === undefined ? {} : { detail: this.#detail }) };
+    const stop = this.#isCompacted ? "compacted" : (stops.get(this.#stop) ?? "end_turn");
+    return {
+      type: "done",
+      stop,
+      usage: addUsage(this.#usage, this.#compaction),
+      ...(this.#detail === undefined ? {} : { detail: this.#detail }),
+      ...(this.#responseId === undefined ? {} : { responseId: this.#responseId }),
+      ...(this.#cacheMiss === undefined ? {} : { cacheMiss: this.#cacheMiss }),
+    };
+  }
+
+  #note({ id, usage, diagnostics }: Message): void {
+    this.#responseId = textOf(id) || undefined;
+    // Gateways may leave out what the vendor always sends.
+    this.#cacheMiss = textOf(diagnostics?.cache_miss_reason?.type);
+    this.#count(usage);
   }
 
   #block(index: number): OpenBlock {
@@ -200,17 +238,40 @@ class Answer {
   #count(usage: Message["usage"] | MessageDeltaUsage | undefined): void {
     if (!usage) return;
     const last = this.#usage;
+    if ("iterations" in usage) this.#compaction = compactionUsage(usage.iterations);
     this.#usage = {
       inputTokens: usage.input_tokens ?? last.inputTokens,
       cacheReadTokens: usage.cache_read_input_tokens ?? last.cacheReadTokens,
       cacheWriteTokens: usage.cache_creation_input_tokens ?? last.cacheWriteTokens,
       outputTokens: usage.output_tokens ?? last.outputTokens,
       thinkingTokens: usage.output_tokens_details?.thinking_tokens ?? last.thinkingTokens,
+      ...longWrites(usage, last),
     };
   }
 }
 
-const stops: ReadonlyMap<StopReason, ModelStop> = new Map([
+/** The last counts of a stream do not repeat how long its writes are kept. */
+function longWrites(usage: Message["usage"] | MessageDeltaUsage, last: Usage): Pick<Usage, "longCacheWriteTokens"> {
+  const said = "cache_creation" in usage ? usage.cache_creation?.ephemeral_1h_input_tokens : undefined;
+  const tokens = said ?? last.longCacheWriteTokens ?? 0;
+  return tokens > 0 ? { longCacheWriteTokens: tokens } : {};
+}
+
+function compactionUsage(iterations: unknown): Usage {
+  const entries = Array.isArray(iterations) ? iterations.filter(isRecord) : [];
+  return entries
+    .filter(({ type }) => type === "compaction")
+    .map((entry) => ({
+      ...noUsage,
+      inputTokens: numberOf(entry.input_tokens) ?? 0,
+      cacheReadTokens: numberOf(entry.cache_read_input_tokens) ?? 0,
+      cacheWriteTokens: numberOf(entry.cache_creation_input_tokens) ?? 0,
+      outputTokens: numberOf(entry.output_tokens) ?? 0,
+    }))
+    .reduce(addUsage, noUsage);
+}
+
+const stops: ReadonlyMap<string, ModelStop> = new Map([
   ["end_turn", "end_turn"],
   ["stop_sequence", "end_turn"],
   ["tool_use", "tool_calls"],

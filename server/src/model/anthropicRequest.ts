@@ -5,51 +5,79 @@
  * later request, because thinking blocks are bound to the exact system, tools and messages before them (a 400 on
  * current models), so messages are only ever appended and never merged with their neighbours.
  */
+import type { BetaCompactionConfig } from "@anthropic-ai/sdk/resources/beta/messages/messages";
 import type {
   ContentBlockParam,
-  MessageCreateParamsStreaming,
+  MessageCreateParamsBase,
   MessageParam,
   Tool,
 } from "@anthropic-ai/sdk/resources/messages/messages";
 import { assertNever } from "../base/errors.ts";
-import type { AssistantBlock, CallId, PromptPart, ToolResult, ToolSpec } from "../protocol/types.ts";
-import { echoedInput, withoutTrailingThinking } from "./json.ts";
+import type { AssistantBlock, CallId, Json, PromptPart, ToolResult, ToolSpec } from "../protocol/types.ts";
+import { echoedInput, isRecord, withoutTrailingThinking } from "./json.ts";
 import { placeBreakpoints } from "./promptCache.ts";
 import type { ModelMessage, ModelRequest } from "./provider.ts";
+import { remembered } from "./wireMessages.ts";
 
 interface BlockMessage {
   readonly role: "user" | "assistant";
   readonly content: ContentBlockParam[];
 }
 
-const ephemeral = { type: "ephemeral" } as const;
+const short = { type: "ephemeral" } as const;
+const long = { type: "ephemeral", ttl: "1h" } as const;
 
-/** The body of the request. Sampling parameters are never sent: the API has none any more (SDK 1.11). */
-export function toAnthropicRequest(request: ModelRequest): MessageCreateParamsStreaming {
-  const { model, system, tools } = request;
-  const foreign = foreignCallIds(request.messages);
+/** The body of a request; the SDK types compaction only in its beta namespace. */
+export type AnthropicBody = MessageCreateParamsBase & { readonly compaction?: BetaCompactionConfig };
+
+/** The beta that a request needs which asks for a compaction or holds one. */
+const compactionBeta = "compact-2026-09-04";
+
+/** Header fields that go with a request. */
+export function anthropicHeaders({ compaction, messages }: ModelRequest): { readonly [name: string]: string } {
+  const [first] = messages;
+  const holdsBlock = first?.role === "assistant" && first.blocks.some(({ wire }) => isCompaction(wire));
+  return compaction || holdsBlock ? { "anthropic-beta": compactionBeta } : {};
+}
+
+/** Whether a block of this API is a compaction. */
+export function isCompaction(wire: Json | undefined): boolean {
+  return isRecord(wire) && wire.type === "compaction";
+}
+
+/**
+ * The body of the request, which the vendor streams unless it only warms the cache. Sampling parameters are never sent: the
+ * API has none any more (SDK 1.11).
+ */
+export function toAnthropicRequest(request: ModelRequest): AnthropicBody {
+  const { model, system, tools, pauses = false, previousResponseId } = request;
   return {
     model: model.wireId,
     max_tokens: request.maxOutputTokens,
-    stream: true,
-    ...(system === "" ? {} : { system: [{ type: "text", text: system, cache_control: ephemeral }] }),
+    // A request without an answer must not be streamed (2026-11).
+    stream: request.maxOutputTokens > 0,
+    // Servers other than the vendor's may refuse what they do not know.
+    ...(previousResponseId === undefined || model.baseUrl !== undefined
+      ? {}
+      : { diagnostics: { previous_message_id: previousResponseId } }),
+    ...(system === "" ? {} : { system: [{ type: "text", text: system, cache_control: pauses ? long : short }] }),
     ...(tools.length === 0 ? {} : { tools: tools.map(toTool) }),
     // Without a display the summaries are left out and the user sees nothing between tool calls (2026-11).
     ...(model.thinking === "none" ? {} : { thinking: { type: "adaptive", display: "summarized" } }),
-    messages: markTail(request.messages.map((message) => toMessage(message, model.images, foreign)).filter(hasContent)),
+    ...(request.compaction ? { compaction: { type: "summarize", ...request.compaction } } : {}),
+    messages: withMarkers(messagesOf(request).filter(hasContent), pauses),
   };
 }
 
-/** Ids of calls that another API made, each with the form this API accepts: theirs may hold dots and colons. */
-function foreignCallIds(messages: readonly ModelMessage[]): ReadonlyMap<CallId, string> {
-  const blocks = messages.flatMap((message) =>
-    message.role === "assistant" && message.api !== "anthropic-messages" ? message.blocks : [],
-  );
-  return new Map(
-    blocks.flatMap(({ part }) =>
-      part.type === "tool_call" ? [[part.callId, part.callId.replace(/[^\w-]/g, "_")]] : [],
-    ),
-  );
+const messagesOf = remembered(toMessage);
+
+/** The form of a call's id that this API accepts: those that another API made may hold dots and colons. */
+function idOf(callId: CallId, own: boolean): string {
+  return own ? callId : callId.replace(/[^\w-]/g, "_");
+}
+
+function isOwn(message: ModelMessage | undefined): boolean {
+  return message?.role !== "assistant" || message.api === "anthropic-messages";
 }
 
 function toTool(tool: ToolSpec): Tool {
@@ -66,17 +94,17 @@ function hasContent(message: BlockMessage): boolean {
   return message.content.length > 0;
 }
 
-function toMessage(message: ModelMessage, images: boolean, foreign: ReadonlyMap<CallId, string>): BlockMessage {
+function toMessage(message: ModelMessage, images: boolean, before: ModelMessage | undefined): BlockMessage {
   switch (message.role) {
     case "user":
       return { role: "user", content: message.parts.flatMap((part) => toPromptBlocks(part, images)) };
     case "tool":
-      return { role: "user", content: message.results.map((result) => toResultBlock(result, foreign)) };
+      return { role: "user", content: message.results.map((result) => toResultBlock(result, isOwn(before))) };
     case "assistant": {
-      const own = message.api === "anthropic-messages";
+      const own = isOwn(message);
       return {
         role: "assistant",
-        content: withoutTrailingThinking(message.blocks).flatMap((block) => toAnswerBlocks(block, own, foreign)),
+        content: withoutTrailingThinking(message.blocks).flatMap((block) => toAnswerBlocks(block, own)),
       };
     }
     default:
@@ -98,20 +126,16 @@ function toPromptBlocks(part: PromptPart, images: boolean): ContentBlockParam[] 
   }
 }
 
-function toResultBlock(result: ToolResult, foreign: ReadonlyMap<CallId, string>): ContentBlockParam {
+function toResultBlock(result: ToolResult, own: boolean): ContentBlockParam {
   return {
     type: "tool_result",
-    tool_use_id: foreign.get(result.callId) ?? result.callId,
+    tool_use_id: idOf(result.callId, own),
     content: result.text,
     ...(result.isError ? { is_error: true } : {}),
   };
 }
 
-function toAnswerBlocks(
-  { part, wire }: AssistantBlock,
-  own: boolean,
-  foreign: ReadonlyMap<CallId, string>,
-): ContentBlockParam[] {
+function toAnswerBlocks({ part, wire }: AssistantBlock, own: boolean): ContentBlockParam[] {
   // The vendor's own block goes back as it came: the SDK's types are the one thing it is trusted to fit.
   if (own && wire !== undefined) return [wire as unknown as ContentBlockParam];
   switch (part.type) {
@@ -121,7 +145,7 @@ function toAnswerBlocks(
       return [
         {
           type: "tool_use",
-          id: foreign.get(part.callId) ?? part.callId,
+          id: idOf(part.callId, own),
           name: part.name,
           input: echoedInput(part),
         },
@@ -134,14 +158,20 @@ function toAnswerBlocks(
   }
 }
 
-function markTail(messages: readonly BlockMessage[]): MessageParam[] {
-  const places = placeBreakpoints(messages);
-  return messages.map((message, at) => ({
-    role: message.role,
-    content: message.content.map((block, index) =>
-      places.some((place) => place.message === at && place.block === index)
-        ? ({ ...block, cache_control: ephemeral } as ContentBlockParam)
-        : block,
-    ),
-  }));
+/** Markers are placed in what the newest turn has added, and no turn adds more messages than this. */
+const markedMessages = 2_000;
+
+function withMarkers(messages: readonly BlockMessage[], pauses: boolean): MessageParam[] {
+  const from = Math.max(0, messages.length - markedMessages);
+  const places = placeBreakpoints(messages.slice(from), pauses);
+  const marked: BlockMessage[] = [...messages];
+  for (const { message: at, block, long: isLong } of places) {
+    const message = marked[from + at];
+    if (!message) continue;
+    const content = message.content.map((one, index) =>
+      index === block ? ({ ...one, cache_control: isLong ? long : short } as ContentBlockParam) : one,
+    );
+    marked[from + at] = { ...message, content };
+  }
+  return marked;
 }

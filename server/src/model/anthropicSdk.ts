@@ -6,7 +6,8 @@
  */
 import { BaseAnthropic } from "@anthropic-ai/sdk/client";
 import {
-  type MessageCreateParamsStreaming,
+  type Message,
+  type MessageCreateParamsBase,
   Messages,
   type RawMessageStreamEvent,
 } from "@anthropic-ai/sdk/resources/messages/messages";
@@ -18,15 +19,21 @@ export interface AnthropicTarget {
   readonly baseURL: string;
 }
 
+/** What is sent. */
+export interface AnthropicMessage {
+  readonly body: MessageCreateParamsBase;
+  readonly headers: { readonly [name: string]: string };
+}
+
 /**
- * Sends a request; resolves when the answer begins. The SDK is kept from reading credentials from the environment, from
+ * Sends a request; resolves when the answer begins, or with the whole answer where none is streamed. The SDK is kept from reading credentials from the environment, from
  * logging (standard output carries the protocol) and from retrying.
  */
 export async function sendMessages(
   { apiKey, baseURL }: AnthropicTarget,
-  body: MessageCreateParamsStreaming,
+  { body, headers }: AnthropicMessage,
   connection: Connection,
-): Promise<AsyncIterable<RawMessageStreamEvent>> {
+): Promise<AsyncIterable<RawMessageStreamEvent> | Message> {
   const client = new BaseAnthropic({
     apiKey,
     baseURL,
@@ -36,5 +43,5 @@ export async function sendMessages(
     openTelemetry: false,
     fetch: connection.fetch,
   });
-  return new Messages(client).create(body, { signal: connection.signal });
+  return new Messages(client).create(body, { signal: connection.signal, headers });
 }

@@ -41,6 +41,11 @@ export class Breaker {
     this.#coolDownMs = coolDownMs;
   }
 
+  /** True while the endpoint is left alone. */
+  get isOpen(): boolean {
+    return this.#openUntil !== undefined && this.#openUntil > this.#clock.now();
+  }
+
   /** Lets a request through, and says whether it is the probe; throws `unavailable` while the endpoint is left alone. */
   enter(): boolean {
     if (this.#openUntil === undefined) return false;

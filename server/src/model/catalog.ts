@@ -91,6 +91,7 @@ export const localDefaults = {
   images: false,
   thinking: "none",
   local: true,
+  quality: 1,
 } as const satisfies Partial<ModelSpec>;
 
 function localBaseUrl(provider: string): string | undefined {

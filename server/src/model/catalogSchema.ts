@@ -19,6 +19,7 @@ const spec = z.strictObject({
   maxOutputTokens: tokens,
   images: z.boolean(),
   thinking: z.enum(["none", "adaptive", "effort"]),
+  compacts: z.boolean().exactOptional(),
   price: z
     .strictObject({
       input: dollars,
@@ -28,8 +29,10 @@ const spec = z.strictObject({
       cliff: z.strictObject({ aboveTokens: tokens, inputTimes: dollars, outputTimes: dollars }).exactOptional(),
     })
     .exactOptional(),
+  quality: z.int().min(1).max(5).exactOptional(),
   baseUrl: z.url({ protocol: /^https?$/ }).exactOptional(),
   local: z.boolean().exactOptional(),
+  cacheOptions: z.boolean().exactOptional(),
 });
 
 /** The rows that are right, and a sentence for each that is not. */

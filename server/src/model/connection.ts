@@ -6,6 +6,7 @@
  * kept for the next step instead of paying for another TLS handshake.
  */
 import { isAbort, ProviderError } from "../base/errors.ts";
+import { phaseRecorder } from "../base/trace.ts";
 import { AnswerBytes } from "./answerBytes.ts";
 import { tellConnecting } from "./connecting.ts";
 import { brokenStream, cutStream, type Endpoint, type Silence, stalledStream, toProviderError } from "./failure.ts";
@@ -54,6 +55,22 @@ export const afterTimeout: After = (ms, run) => {
   const timer = setTimeout(run, ms);
   return () => clearTimeout(timer);
 };
+
+/**
+ * Opens a connection that the next request to a server finds open, by a request for nothing. Never throws, and sends no key:
+ * whatever is wrong, the request itself will tell.
+ */
+export async function openConnection(baseUrl: string, signal: AbortSignal): Promise<void> {
+  if (!URL.canParse(baseUrl)) return;
+  try {
+    const patience = AbortSignal.any([signal, AbortSignal.timeout(defaultConnectMs)]);
+    const { origin } = new URL(baseUrl);
+    const response = await globalThis.fetch(origin, { method: "HEAD", redirect: "manual", signal: patience });
+    await response.body?.cancel();
+  } catch {
+    // The prompt may never come.
+  }
+}
 
 /** Host and port of a base URL, for messages; the text itself when it is no URL. */
 export function hostOf(baseUrl: string): string {
@@ -136,6 +153,8 @@ class Watch implements Connection {
   readonly #endpoint: Endpoint;
   readonly #options: ConnectionOptions;
   readonly #controller = new AbortController();
+  // Taken here, because a socket tells of itself outside of the request's own context.
+  readonly #phases = phaseRecorder();
   readonly #answer: AnswerBytes;
   #finishing = false;
   #connecting = false;
@@ -157,6 +176,7 @@ class Watch implements Connection {
 
   readonly fetch: typeof globalThis.fetch = async (input, init) => {
     this.#arm();
+    this.#phases?.enter("first_token");
     try {
       const response = await tellConnecting(this.#listener, () =>
         (this.#options.fetch ?? globalThis.fetch)(input, init),
@@ -239,6 +259,7 @@ class Watch implements Connection {
   #connect(connecting: boolean): void {
     if (this.signal.aborted) return;
     this.#connecting = connecting;
+    this.#phases?.enter(connecting ? "connect" : "first_token");
     this.#arm();
   }
 

@@ -7,6 +7,7 @@
 import PQueue from "p-queue";
 import { type Clock, deferred } from "../base/async.ts";
 import { isAbort, ProviderError } from "../base/errors.ts";
+import { phaseRecorder } from "../base/trace.ts";
 import { abortError } from "./connection.ts";
 import { withoutAdvice } from "./failure.ts";
 import type { ModelEvent, ProviderDecorator } from "./provider.ts";
@@ -100,8 +101,11 @@ export class Limiter {
       const isFar = waitMs > maxPauseMs;
       if (waitMs <= 0 || (isFar && now - this.#refusedAt >= maxPauseMs)) return;
       if (isFar) throw new ProviderError(this.#reason, { kind: "rateLimit", retryAfterMs: waitMs });
-      yield { type: "retry", attempt: this.#refusals, untilAt: this.#openAt, reason: withoutAdvice(this.#reason) };
+      const reason = withoutAdvice(this.#reason);
+      yield { type: "retry", attempt: this.#refusals, untilAt: this.#openAt, reason };
+      phaseRecorder()?.enter("wait", reason);
       await sleep(this.#clock, waitMs, signal);
+      phaseRecorder()?.enter("build");
     }
   }
 
@@ -117,7 +121,9 @@ export class Limiter {
 export function withLimiter(limiter: Limiter): ProviderDecorator {
   return (next) => ({
     async *stream(request, signal) {
+      phaseRecorder()?.enter("queue");
       const leave = await limiter.enter(signal);
+      phaseRecorder()?.enter("build");
       try {
         yield* limiter.opened(signal);
         yield* telling(limiter, next.stream(request, signal));

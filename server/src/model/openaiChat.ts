@@ -19,6 +19,7 @@ import { echoedInput, isRecord, textOf } from "./json.ts";
 import { ChatAnswer } from "./openaiChatAnswer.ts";
 import { type OpenAIEndpoint, type OpenAIOptions, openClient, toEndpoint } from "./openaiClient.ts";
 import type { ModelEvent, ModelMessage, ModelRequest, Provider } from "./provider.ts";
+import { remembered } from "./wireMessages.ts";
 
 /** Where and how to reach the server. */
 export interface OpenAIChatOptions extends OpenAIOptions {
@@ -70,12 +71,11 @@ export function toChatRequest(request: ModelRequest): ChatCompletionCreateParams
             function: { name, description, parameters: { ...inputSchema } },
           })),
         }),
-    messages: [
-      ...(system === "" ? [] : [{ role: "system" as const, content: system }]),
-      ...request.messages.flatMap((message) => toMessages(message, model.images)),
-    ],
+    messages: [...(system === "" ? [] : [{ role: "system" as const, content: system }]), ...messagesOf(request).flat()],
   };
 }
+
+const messagesOf = remembered(toMessages);
 
 /** OpenAI's own current models, wherever they are served from; everyone else gets the least common denominator. */
 function isOpenAI({ model }: ModelRequest): boolean {

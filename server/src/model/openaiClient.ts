@@ -23,11 +23,12 @@ export interface OpenAIEndpoint extends Endpoint {
   readonly baseUrl: string;
 }
 
-const vendorUrl = "https://api.openai.com/v1";
+/** The vendor's own server. */
+export const openaiUrl = "https://api.openai.com/v1";
 
 /** Who a request goes to. Local servers are given no key: it is OpenAI's. */
 export function toEndpoint({ model }: ModelRequest, options: OpenAIOptions): OpenAIEndpoint {
-  const baseUrl = model.baseUrl ?? options.baseUrl ?? vendorUrl;
+  const baseUrl = model.baseUrl ?? options.baseUrl ?? openaiUrl;
   const host = hostOf(baseUrl);
   const local = model.local === true;
   return {
@@ -42,11 +43,11 @@ export function toEndpoint({ model }: ModelRequest, options: OpenAIOptions): Ope
 
 /** Loads the SDK on first use and makes a client for one request. Throws `ProviderError` of kind `auth` without a key. */
 export async function openClient(endpoint: OpenAIEndpoint, connection: Connection): Promise<OpenAI> {
-  if (endpoint.secret === undefined && !endpoint.local && endpoint.baseUrl === vendorUrl)
+  if (endpoint.secret === undefined && !endpoint.local && endpoint.baseUrl === openaiUrl)
     throw new ProviderError("There is no key for OpenAI. Set one with “Hermes: Set API Key” or in OPENAI_API_KEY.", {
       kind: "auth",
     });
-  if (endpoint.local && endpoint.baseUrl === vendorUrl)
+  if (endpoint.local && endpoint.baseUrl === openaiUrl)
     throw new ProviderError(
       `The address of the server for the model “${endpoint.model}” is not known. Set it in “hermes.openai.baseUrl” or OPENAI_BASE_URL, ending in /v1.`,
       { kind: "badRequest" },

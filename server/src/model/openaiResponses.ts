@@ -8,6 +8,7 @@ import type {
   FunctionTool,
   Response,
   ResponseCreateParamsStreaming,
+  ResponseFunctionCallOutputItemList,
   ResponseInputContent,
   ResponseInputItem,
   ResponseOutputItem,
@@ -20,6 +21,7 @@ import { brokenStream, type Endpoint, fromStreamError } from "./failure.ts";
 import { echoedInput, toToolCall, withoutTrailingThinking } from "./json.ts";
 import { type OpenAIEndpoint, type OpenAIOptions, openClient, toEndpoint, toUsage } from "./openaiClient.ts";
 import type { ModelEvent, ModelMessage, ModelRequest, ModelStop, Provider } from "./provider.ts";
+import { remembered } from "./wireMessages.ts";
 
 /** Makes the provider; nothing is loaded and no connection opened before the first request. */
 export function createOpenAIResponsesProvider(options: OpenAIOptions): Provider {
@@ -49,15 +51,66 @@ export function toResponsesRequest(request: ModelRequest): ResponseCreateParamsS
     stream: true,
     // A local-first editor leaves no copy of the conversation with the vendor (the default keeps it for 30 days).
     store: false,
-    max_output_tokens: request.maxOutputTokens,
+    ...(request.maxOutputTokens === 0 ? {} : { max_output_tokens: request.maxOutputTokens }),
     prompt_cache_key: request.cacheKey,
+    ...(model.cacheOptions ? toCacheOptions(request) : {}),
     ...(system === "" ? {} : { instructions: system }),
     ...(tools.length === 0 ? {} : { tools: tools.map(toTool) }),
     ...(model.thinking === "none"
       ? {}
       : { reasoning: { effort: "medium", summary: "auto" }, include: ["reasoning.encrypted_content"] }),
-    input: request.messages.flatMap((message) => toItems(message, model.images)),
+    input: [
+      ...(model.cacheOptions ? withBreakpoints(request) : itemsOf(request)).flat(),
+      // It takes no instructions, and must be the last.
+      ...(request.compaction ? [{ type: "compaction_trigger" } as const] : []),
+    ],
   };
+}
+
+function toCacheOptions({ maxOutputTokens, previousResponseId }: ModelRequest) {
+  const options = {
+    ...(maxOutputTokens === 0 ? { prewarm: true } : {}),
+    ...(previousResponseId ? { comparison_response_id: previousResponseId } : {}),
+  };
+  return Object.keys(options).length === 0 ? {} : { prompt_cache_options: options };
+}
+
+const itemsOf = remembered((message, images) => toItems(message, images, toOutput));
+/** The same for models whose results of tools can carry a breakpoint. */
+const markableItemsOf = remembered((message, images) => toItems(message, images, toOutputList));
+
+/** Breakpoints that a request may carry beside the vendor's own (2026-11). */
+const maxBreakpoints = 3;
+const breakpoint = { prompt_cache_breakpoint: { mode: "explicit" } } as const;
+
+/**
+ * The items with a breakpoint where this request ends, and where the ones before it did: there the prefix is cached to the
+ * token, and not in steps of 128.
+ */
+function withBreakpoints(request: ModelRequest): ResponseInputItem[][] {
+  const { messages } = request;
+  const items = markableItemsOf(request);
+  const ends = messages.flatMap(({ role }, at) =>
+    role !== "assistant" && (messages[at + 1]?.role ?? "assistant") === "assistant" ? [at] : [],
+  );
+  for (const at of ends.slice(-maxBreakpoints)) items[at] = items[at]?.with(-1, marked(items[at]?.at(-1))) ?? [];
+  return items;
+}
+
+function marked(item: ResponseInputItem | undefined): ResponseInputItem {
+  if (item?.type === "message" && item.role === "user" && Array.isArray(item.content))
+    return { ...item, content: item.content.with(-1, { ...item.content.at(-1), ...breakpoint } as never) } as never;
+  if (item?.type === "function_call_output" && Array.isArray(item.output))
+    return { ...item, output: item.output.with(-1, { ...item.output.at(-1), ...breakpoint } as never) };
+  return item as ResponseInputItem;
+}
+
+function toOutput(text: string): string {
+  return text;
+}
+
+function toOutputList(text: string): ResponseFunctionCallOutputItemList {
+  return [{ type: "input_text", text }];
 }
 
 function toTool(tool: ToolSpec): FunctionTool {
@@ -70,7 +123,11 @@ function toTool(tool: ToolSpec): FunctionTool {
   };
 }
 
-function toItems(message: ModelMessage, images: boolean): ResponseInputItem[] {
+function toItems(
+  message: ModelMessage,
+  images: boolean,
+  outputOf: (text: string) => string | ResponseFunctionCallOutputItemList,
+): ResponseInputItem[] {
   switch (message.role) {
     case "user": {
       const content = message.parts.map((part) => toContent(part, images));
@@ -80,7 +137,7 @@ function toItems(message: ModelMessage, images: boolean): ResponseInputItem[] {
       return message.results.map((result) => ({
         type: "function_call_output",
         call_id: result.callId,
-        output: result.text,
+        output: outputOf(result.text),
       }));
     case "assistant": {
       const own = message.api === "openai-responses";
@@ -246,6 +303,8 @@ class Answer {
         thinking: usage?.output_tokens_details?.reasoning_tokens,
       }),
       ...(this.#refusal === "" ? {} : { detail: this.#refusal }),
+      ...(response.id ? { responseId: response.id } : {}),
+      ...describeMiss(response.prompt_cache_diagnostics),
     };
   }
 
@@ -260,6 +319,7 @@ class Answer {
         return "pause";
       default:
         if (this.#refusal !== "") return "refusal";
+        if (response.output.some((item) => item.type === "compaction" && item.encrypted_content)) return "compacted";
         return this.#calls > 0 ? "tool_calls" : "end_turn";
     }
   }
@@ -269,6 +329,12 @@ class Answer {
     if (item === undefined) throw brokenStream(this.#endpoint, `item ${outputIndex} goes on without having begun`);
     return item;
   }
+}
+
+/** A response that cannot be compared says so by its type. */
+function describeMiss(said: Response["prompt_cache_diagnostics"]): { readonly cacheMiss?: string } {
+  if (!said || said.type === "cache_hit") return {};
+  return { cacheMiss: said.type === "cache_miss" ? said.reason : said.type };
 }
 
 function toBlock(item: ResponseOutputItem): AssistantBlock {

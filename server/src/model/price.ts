@@ -17,6 +17,9 @@ export function toUsd(nano: NanoUsd): number {
   return nano / 1e9;
 }
 
+/** What writing to a prompt cache for an hour costs, in terms of the input price (Anthropic, 2026-11). */
+const longWriteTimes = 2;
+
 /** Dollars as nano-dollars, for limits that people write. */
 export function fromUsd(usd: number): NanoUsd {
   return Math.round(usd * 1e9);
@@ -25,30 +28,35 @@ export function fromUsd(usd: number): NanoUsd {
 /** What a usage cost, rounded up to the next nano-dollar; `undefined` where the price is not known. */
 export function costOf(price: ModelPrice | undefined, usage: Usage): NanoUsd | undefined {
   if (!price) return undefined;
-  const { inputTokens, cacheReadTokens, cacheWriteTokens, outputTokens } = usage;
+  const { inputTokens, cacheReadTokens, cacheWriteTokens, longCacheWriteTokens = 0, outputTokens } = usage;
   const times = stepOf(price, inputTokens + cacheReadTokens + cacheWriteTokens);
   return sum([
     [inputTokens, price.input, times.input],
     [cacheReadTokens, price.cacheRead, times.input],
-    [cacheWriteTokens, price.cacheWrite, times.input],
+    [cacheWriteTokens - longCacheWriteTokens, price.cacheWrite, times.input],
+    [longCacheWriteTokens, longWriteTimes * price.input, times.input],
     [outputTokens, price.output, times.output],
   ]);
 }
 
-/** The most that a request can cost: nothing of the prompt in the cache, all of it written there, the whole answer used. */
-export function highestCost(price: ModelPrice, promptTokens: number, outputTokens: number): NanoUsd {
+/**
+ * The most that a request can cost: nothing of the prompt in the cache, all of it written there, for an hour where the
+ * request asks for that, the whole answer used.
+ */
+export function highestCost(price: ModelPrice, promptTokens: number, outputTokens: number, pauses = false): NanoUsd {
   const times = stepOf(price, promptTokens);
+  const written = pauses ? Math.max(price.cacheWrite, longWriteTimes * price.input) : price.cacheWrite;
   return sum([
-    [promptTokens, Math.max(price.input, price.cacheWrite), times.input],
+    [promptTokens, Math.max(price.input, written), times.input],
     [outputTokens, price.output, times.output],
   ]);
 }
 
-/** Tokens of answer that a sum still pays for after the prompt; 0 when it does not pay for the prompt. */
-export function affordableOutput(price: ModelPrice, promptTokens: number, nano: NanoUsd): number {
-  const left = BigInt(nano - highestCost(price, promptTokens, 0)) * 1_000n;
+/** Tokens of answer that a sum still pays for after the prompt; -1 when it does not pay for the prompt. */
+export function affordableOutput(price: ModelPrice, promptTokens: number, nano: NanoUsd, pauses = false): number {
+  const left = BigInt(nano - highestCost(price, promptTokens, 0, pauses)) * 1_000n;
   const perToken = toPico(price.output, stepOf(price, promptTokens).output);
-  if (left <= 0n) return 0;
+  if (left < 0n) return -1;
   return perToken === 0n ? Number.MAX_SAFE_INTEGER : Number((left * scale) / perToken);
 }
 

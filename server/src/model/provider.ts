@@ -39,14 +39,31 @@ export interface ModelRequest {
   /** Sorted by name. */
   readonly tools: readonly ToolSpec[];
   readonly messages: readonly ModelMessage[];
+  /** 0 asks for no answer: the prompt is put into the vendor's prompt cache, and that is all. */
   readonly maxOutputTokens: number;
+  /** Asks the vendor for a compaction of the messages in place of an answer; only for models that have it (`compacts`). */
+  readonly compaction?: { readonly instructions?: string };
   /** One stable value for a conversation: OpenAI routes its prompt cache by it. */
   readonly cacheKey: string;
+  /**
+   * The response that the vendor is to compare this request with, to say why it could not read all of it from its prompt
+   * cache; `null` before the first. Absent: it is not asked.
+   */
+  readonly previousResponseId?: string | null;
+  /** The user comes back to this conversation after pauses that short-lived cache entries do not outlive. */
+  readonly pauses?: boolean;
   readonly account: RequestAccount;
 }
 
-/** Why a model stopped answering. */
-export type ModelStop = "end_turn" | "tool_calls" | "max_tokens" | "refusal" | "context_overflow" | "pause";
+/** Why a model stopped answering. `compacted`: the one block of the answer stands for all messages of the request. */
+export type ModelStop =
+  | "end_turn"
+  | "tool_calls"
+  | "max_tokens"
+  | "refusal"
+  | "context_overflow"
+  | "pause"
+  | "compacted";
 
 /** What a stream yields. `index` counts the blocks of this answer from 0, in the order in which they began. */
 export type ModelEvent =
@@ -73,6 +90,10 @@ export type ModelEvent =
       readonly usage: Usage;
       /** What a refusal said, where the vendor says it. */
       readonly detail?: string;
+      /** The vendor's name of the response, where it has one. */
+      readonly responseId?: string;
+      /** Why the prompt could not be read from the cache, in the vendor's word, where it was asked and says so. */
+      readonly cacheMiss?: string;
     };
 
 /** Streams one answer of a model. */

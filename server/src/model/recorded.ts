@@ -6,6 +6,7 @@
  */
 import type { Clock } from "../base/async.ts";
 import { assertNever, isAbort } from "../base/errors.ts";
+import { phaseRecorder } from "../base/trace.ts";
 import type { AssistantBlock, CallId, PromptPart, Usage } from "../protocol/types.ts";
 import { abortError } from "./connection.ts";
 import type { ModelMessage, ModelRequest, Provider, ProviderDecorator } from "./provider.ts";
@@ -75,6 +76,7 @@ export function createRecordedProvider(recording: Recording, deps: PlayDeps): Pr
   return {
     async *stream(request, signal) {
       const wait = (ms: number) => pause(deps, ms, signal);
+      phaseRecorder()?.enter("first_token");
       await wait(pace.firstMs);
       for (const event of joined(answerTo(recording, request))) {
         for (const piece of toPieces(event)) {
@@ -222,7 +224,10 @@ function isOpaque(event: RecordedEvent): boolean {
 }
 
 function withoutWire(event: RecordedEvent): RecordedEvent {
-  return event.type === "block_done" ? { ...event, block: { part: event.block.part } } : event;
+  if (event.type === "block_done") return { ...event, block: { part: event.block.part } };
+  if (event.type !== "done") return event;
+  const { responseId: _id, cacheMiss: _miss, ...rest } = event;
+  return rest;
 }
 
 function normalise(prompt: string): string {

@@ -81,6 +81,7 @@ const event: z.ZodType<RecordedEvent> = z.discriminatedUnion("type", [
       inputTokens: count,
       cacheReadTokens: count,
       cacheWriteTokens: count,
+      longCacheWriteTokens: count.exactOptional(),
       outputTokens: count,
       thinkingTokens: count,
     }),

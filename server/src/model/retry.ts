@@ -6,6 +6,7 @@
  */
 import type { Clock } from "../base/async.ts";
 import { isAbort, ProviderError, type ProviderErrorKind } from "../base/errors.ts";
+import { phaseRecorder } from "../base/trace.ts";
 import { abortError } from "./connection.ts";
 import { withoutAdvice } from "./failure.ts";
 import type { ProviderDecorator } from "./provider.ts";
@@ -49,8 +50,11 @@ export function withRetry(deps: RetryDeps): ProviderDecorator {
           const waitMs = begun ? undefined : waitAfter(error, attempt, deps);
           const untilAt = deps.clock.now() + (waitMs ?? 0);
           if (waitMs === undefined || untilAt > lastAt || !(error instanceof ProviderError)) throw error;
-          yield { type: "retry", attempt, untilAt, reason: withoutAdvice(error.message) };
+          const reason = withoutAdvice(error.message);
+          yield { type: "retry", attempt, untilAt, reason };
+          phaseRecorder()?.enter("wait", reason);
           await sleep(deps.clock, waitMs, signal);
+          phaseRecorder()?.enter("build");
           // An endpoint that is left alone was not asked, so that was no attempt.
           if (error.kind !== "unavailable") attempt++;
         }

@@ -9,9 +9,15 @@ import { NotificationType, RequestType } from "vscode-jsonrpc";
 import type {
   ApprovalChoice,
   BlobId,
+  BudgetChoice,
+  BudgetPeriod,
+  BudgetQuestion,
+  CacheForecast,
+  CompactionId,
   CredentialName,
   Failure,
   Json,
+  LimitStanding,
   ModelChoice,
   PendingFile,
   PermissionRequest,
@@ -64,6 +70,8 @@ export const newSession = new RequestType<NewSessionParams, NewSessionResult, vo
 /** Parameters of `session/load`. */
 export interface LoadSessionParams {
   readonly sessionId: SessionId;
+  /** Only so many of the newest turns; all when absent. More may come all the same. */
+  readonly turns?: number;
 }
 /** Result of `session/load`: the state is the fold of `events`, then of `live`. */
 export interface LoadSessionResult {
@@ -71,6 +79,8 @@ export interface LoadSessionResult {
   /** What has been streamed of the step now running, coalesced; empty when no turn runs. */
   readonly live: readonly SessionDelta[];
   readonly running: boolean;
+  /** True when `events` leave out turns, which are asked for with a larger `turns`. */
+  readonly hasEarlier?: boolean;
 }
 /** Reads a session, repairs what a killed host left open, and subscribes the caller to its updates. */
 export const loadSession = new RequestType<LoadSessionParams, LoadSessionResult, void>("session/load");
@@ -115,6 +125,24 @@ export interface CancelParams {
 /** Ends the running turn of a session; its `session/prompt` resolves with `cancelled`. */
 export const cancelSession = new NotificationType<CancelParams>("session/cancel");
 
+/** Parameters of `session/warmUp`. */
+export interface WarmUpParams {
+  /** Absent before the first prompt of a session. */
+  readonly sessionId?: SessionId;
+  /** `focus`: the user may be about to write. `typing`: they are. */
+  readonly intent: "focus" | "typing";
+}
+/** Result of `session/warmUp`. */
+export interface WarmUpResult {
+  /** `null` when there is no conversation yet, or nothing is known of the model's cache. */
+  readonly forecast: CacheForecast | null;
+}
+/**
+ * Prepares for a prompt: opens the connection to the selected model, and when the user types and the prompt cache has
+ * forgotten the conversation, puts it there again. Answers once that is decided; the work goes on.
+ */
+export const warmUpSession = new RequestType<WarmUpParams, WarmUpResult, void>("session/warmUp");
+
 /** Parameters of `session/undo`. */
 export interface UndoParams {
   readonly sessionId: SessionId;
@@ -148,6 +176,30 @@ export interface UndoRestoreParams {
 }
 /** Takes back a restore or the undo of a turn: its files by the same merge, and the conversation. */
 export const undoRestore = new RequestType<UndoRestoreParams, RestoreResult, void>("session/undoRestore");
+
+/** Parameters of `session/compact`. */
+export interface CompactParams {
+  readonly sessionId: SessionId;
+  /** What the summary should keep in particular. */
+  readonly hint?: string;
+}
+/** Result of `session/compact`. */
+export interface CompactResult {
+  /** False when it was cancelled. */
+  readonly compacted: boolean;
+}
+/** Replaces the conversation, as models are given it, by a summary. `session/cancel` ends it. */
+export const compactSession = new RequestType<CompactParams, CompactResult, void>("session/compact");
+
+/** Parameters of `session/undoCompaction`. */
+export interface UndoCompactionParams {
+  readonly sessionId: SessionId;
+  readonly compactionId: CompactionId;
+}
+/** Takes back the last compaction, as long as nothing was added to the conversation since. */
+export const undoCompaction = new RequestType<UndoCompactionParams, Record<string, never>, void>(
+  "session/undoCompaction",
+);
 
 /** Parameters of `session/conflict`. */
 export interface ConflictParams {
@@ -245,6 +297,8 @@ export const setCredential = new RequestType<SetCredentialParams, ListModelsResu
 export interface CostSummaryParams {
   /** This month and how many before it, from 1. */
   readonly months: number;
+  /** The session whose limits are told too. */
+  readonly sessionId?: SessionId;
 }
 /** Result of `cost/summary`. */
 export interface CostSummaryResult {
@@ -254,9 +308,23 @@ export interface CostSummaryResult {
   readonly rows: readonly SpendingRow[];
   /** Titles of the sessions that still are. */
   readonly titles: { readonly [sessionId: string]: string };
+  /** The limits that are set: of the session that was named, of today, of this month. */
+  readonly limits: readonly LimitStanding[];
 }
 /** Tells what was spent, from the ledger that all windows and terminals of the user write to. */
 export const costSummary = new RequestType<CostSummaryParams, CostSummaryResult, void>("cost/summary");
+
+/** Parameters of `budget/raise`. */
+export interface RaiseLimitParams {
+  readonly period: Exclude<BudgetPeriod, "turn">;
+  readonly unit: LimitStanding["unit"];
+  /** The new limit, higher than the one that holds. */
+  readonly limit: number;
+  /** Where the period is a session: which. */
+  readonly sessionId?: SessionId;
+}
+/** Raises a limit for the rest of its period, in every window and terminal; the user's settings stay as they are. */
+export const raiseLimit = new RequestType<RaiseLimitParams, Record<string, never>, void>("budget/raise");
 
 /** Parameters of `config/open`. */
 export interface OpenConfigParams {
@@ -291,6 +359,13 @@ export interface PermissionResult {
 export const requestPermission = new RequestType<PermissionRequest, PermissionResult, void>(
   "session/request_permission",
 );
+
+/** Result of `session/request_budget`. */
+export interface BudgetResult {
+  readonly choice: BudgetChoice;
+}
+/** Asks the user what to do at a limit; the host cancels the request when the turn ends or the limit changes first. */
+export const requestBudget = new RequestType<BudgetQuestion, BudgetResult, void>("session/request_budget");
 
 /** Parameters of `session/reveal`. */
 export interface RevealParams {

@@ -6,10 +6,14 @@
  */
 import type {
   ApprovalChoice,
+  BudgetChoice,
+  CacheForecast,
   CallId,
+  CompactionId,
   CredentialName,
   Failure,
   FileChange,
+  LimitStanding,
   ModelChoice,
   PromptPart,
   RestoreId,
@@ -30,6 +34,8 @@ export interface ReferenceChip {
   readonly kind: "selection" | "file";
   /** False for what is only offered: the active editor, until the user adds it. */
   readonly included: boolean;
+  /** Bytes of the text that the model would be given. */
+  readonly bytes: number;
 }
 
 /** A file with pending hunks, as the panel lists it. */
@@ -71,6 +77,8 @@ export type ToPanel =
       readonly sessionId: SessionId | undefined;
       readonly events: readonly SessionEvent[];
       readonly live: readonly SessionDelta[];
+      /** True when there are turns before the ones in `events`. */
+      readonly hasEarlier?: boolean;
     }
   | { readonly type: "updates"; readonly sessionId: SessionId; readonly updates: readonly SessionUpdate[] }
   | { readonly type: "sessions"; readonly query: string; readonly sessions: readonly SessionSummary[] }
@@ -81,7 +89,13 @@ export type ToPanel =
       /** Today, in the user's time zone: `2026-11-21`. */
       readonly today?: string;
       readonly titles?: { readonly [sessionId: string]: string };
+      /** The limits that are set, and what is used of each. */
+      readonly limits?: readonly LimitStanding[];
     }
+  /** Explain where the time and the money of a turn went; of the last one that has ended where none is named. */
+  | { readonly type: "why"; readonly turnId?: TurnId }
+  /** What the next request finds in the prompt cache; without a forecast nothing is known. */
+  | { readonly type: "forecast"; readonly sessionId: SessionId; readonly forecast: CacheForecast | null }
   | { readonly type: "references"; readonly chips: readonly ReferenceChip[] }
   /** What is pending in all sessions; the page shows those of its own. */
   | { readonly type: "pending"; readonly files: readonly PendingSummary[] }
@@ -105,9 +119,13 @@ export type FromPanel =
   | { readonly type: "try_again"; readonly prompt: readonly PromptPart[] }
   /** Ask a prompt in a new session, of the model and not of the cache. */
   | { readonly type: "ask_again"; readonly prompt: readonly PromptPart[] }
+  /** The cursor is in the prompt box, or the first key was pressed there. */
+  | { readonly type: "warm_up"; readonly intent: "focus" | "typing" }
   | { readonly type: "stop" }
   | { readonly type: "new_session" }
   | { readonly type: "open_session"; readonly sessionId: SessionId }
+  /** Show more turns than the so many that are there. */
+  | { readonly type: "show_earlier"; readonly turns: number }
   | { readonly type: "list_sessions"; readonly query: string }
   | { readonly type: "show_cost" }
   /** Open what the cost view shows as a table that other programs read. */
@@ -120,10 +138,22 @@ export type FromPanel =
       readonly callId: CallId;
       readonly choice: ApprovalChoice;
     }
+  /** What the user wants at a limit that a turn waits at. */
+  | {
+      readonly type: "answer_budget";
+      readonly sessionId: SessionId;
+      readonly turnId: TurnId;
+      readonly choice: BudgetChoice;
+    }
+  /** Raise a limit for the rest of its period. */
+  | { readonly type: "raise_limit"; readonly standing: LimitStanding; readonly limit: number }
   | { readonly type: "undo"; readonly turnId: TurnId }
   /** Go back to right before a turn. */
   | { readonly type: "restore"; readonly turnId: TurnId; readonly files: boolean; readonly conversation: boolean }
   | { readonly type: "undo_restore"; readonly restoreId: RestoreId }
+  /** Replace the conversation by a summary, which keeps what the hint says in particular. */
+  | { readonly type: "compact"; readonly hint?: string }
+  | { readonly type: "undo_compaction"; readonly compactionId: CompactionId }
   /** Show a file that a restore left alone with both sides. */
   | { readonly type: "show_conflict"; readonly restoreId: RestoreId; readonly uri: string }
   | { readonly type: "open_diff"; readonly change: FileChange }

@@ -15,6 +15,8 @@ export type SessionId = string & { readonly __brand: "SessionId" };
 export type TurnId = string & { readonly __brand: "TurnId" };
 /** Identifies one restore within a session. */
 export type RestoreId = string & { readonly __brand: "RestoreId" };
+/** Identifies one compaction within a session. */
+export type CompactionId = string & { readonly __brand: "CompactionId" };
 /** Identifies one tool call within a session. Vendor ids are kept as they came: the vendor wants them back. */
 export type CallId = string & { readonly __brand: "CallId" };
 /** Names a stored byte string by the SHA-256 of its content, in hex. */
@@ -109,12 +111,18 @@ export interface ModelSpec {
   readonly images: boolean;
   /** How thinking is asked for: not at all, always adaptive, or by an effort word. */
   readonly thinking: "none" | "adaptive" | "effort";
+  /** True when its vendor compacts a conversation itself, on demand, in the wire format of `api`. */
+  readonly compacts?: boolean;
   /** US dollars per million tokens; absent for local models. */
   readonly price?: ModelPrice;
+  /** How much it can be trusted with: 1 (small) to 5 (the vendor's best). Our ranking; absent where we have none. */
+  readonly quality?: number;
   /** Base URL where it differs from the vendor's own. */
   readonly baseUrl?: string;
   /** True when it runs on this machine and needs no key. */
   readonly local?: boolean;
+  /** Whether it takes OpenAI's `prompt_cache_options` (gpt-5.6 and later); nobody else's server is sent them. */
+  readonly cacheOptions?: boolean;
 }
 
 /** US dollars per million tokens. */
@@ -130,7 +138,10 @@ export interface ModelPrice {
 /** How dear a model is beside another; `unknown` where one of them has no price. */
 export type PriceClass = "free" | "cheaper" | "similar" | "dearer" | "unknown";
 
-/** A model as the picker offers it. */
+/** How a model is chosen where the user has named none: by the task, by cost, or by speed. */
+export type RouteStrategy = "adaptive" | "cost" | "latency";
+
+/** A model as the picker offers it. The id `auto` leaves the choice to rules. */
 export interface ModelChoice {
   readonly id: string;
   readonly label: string;
@@ -138,6 +149,8 @@ export interface ModelChoice {
   readonly state: "ready" | "needs_key" | "recording";
   /** Which credential it needs, where it needs one. */
   readonly credential?: CredentialName;
+  /** Bytes of text that make a token for it, as far as is known: what a prompt will cost can be shown before it is sent. */
+  readonly bytesPerToken?: number;
 }
 
 /** Names of the credentials that Hermes knows. Their values never appear in events, logs or settings. */
@@ -149,9 +162,93 @@ export interface Usage {
   readonly inputTokens: number;
   readonly cacheReadTokens: number;
   readonly cacheWriteTokens: number;
+  /** Those of `cacheWriteTokens` that were written for an hour, which costs more. Absent for none. */
+  readonly longCacheWriteTokens?: number;
   /** All generated tokens, thinking included. */
   readonly outputTokens: number;
   readonly thinkingTokens: number;
+}
+
+/**
+ * Why a request reads less from the vendor's prompt cache than the requests before it left there. Planned are: another
+ * model answers; the conversation went back; it was compacted; its first picture came, or its last one went (Anthropic's
+ * cache tells the two apart); what was written has expired. Not planned are: the request
+ * differs from the one before it in what was already sent; the vendor did not read what it should have.
+ */
+export type CacheBreakCause =
+  | "model_changed"
+  | "conversation_restored"
+  | "compacted"
+  | "pictures_changed"
+  | "expired"
+  | "request_changed"
+  | "not_read";
+
+/** A break of the prompt cache. */
+export interface CacheBreak {
+  readonly cause: CacheBreakCause;
+  readonly planned: boolean;
+  /** Tokens that would have been read from the cache without it, and were paid anew. */
+  readonly missedTokens: number;
+  /**
+   * The first block that is not as it was sent before: `tools: shell`, `system`, `message 12, block 3 (result of read)`.
+   * Messages and their blocks count from 1, as Hermes sends them. Absent where every block is.
+   */
+  readonly block?: string;
+  /** What the vendor says of it, in its own word: `tools_changed`. */
+  readonly vendorReason?: string;
+}
+
+/** What the vendor's prompt cache did for a request, beside what it should have done. Tokens of the prompt. */
+export interface CacheOutcome {
+  readonly expectedReadTokens: number;
+  readonly readTokens: number;
+  readonly break?: CacheBreak;
+}
+
+/** What a request held, as far as later ones are compared with it. */
+export interface SentRequest {
+  /** Whose prompt cache it went to: wire format, the vendor's id of the model, and what else divides that cache. */
+  readonly to: string;
+  /** How many blocks at its beginning are those of the request before it. */
+  readonly same: number;
+  /** Digests of the blocks after those: tools, system, then messages. */
+  readonly blocks: readonly string[];
+  /** Tokens of it that the cache then had, and for how many milliseconds after the request unless they are read. */
+  readonly cachedTokens: number;
+  readonly lifeMs: number;
+}
+
+/** What the next request of a conversation finds in the vendor's prompt cache, and what it costs to send it anew. */
+export interface CacheForecast {
+  /** Tokens of the conversation so far, its last answer included. */
+  readonly tokens: number;
+  /** When the selected model's cache has forgotten it, in milliseconds since the epoch; 0 when it has nothing of it. */
+  readonly warmUntilAt: number;
+  /** US dollars for sending all of it anew, by the id of the model. Models without a known price are left out. */
+  readonly anewUsd: { readonly [model: string]: number };
+}
+
+/** The parts of a request, as they are sent: what stays the same for longest comes first. */
+export type ContextSection =
+  | "tools"
+  | "system"
+  /** The project's own instructions, which follow the system prompt. */
+  | "instructions"
+  /** What stands for the conversation that was compacted; 0 where none was. */
+  | "summary"
+  | "history"
+  /** What goes along with the newest prompt: references, pictures, facts of the moment. */
+  | "attached";
+
+/** What a request took of the model's context window, in tokens. */
+export interface ContextSize {
+  /** All that the model takes: prompt and answer. */
+  readonly window: number;
+  /** Kept free for the answer. */
+  readonly reserve: number;
+  /** The prompt. Shares are estimates; their sum is what the vendor has counted, where it has. */
+  readonly parts: { readonly [section in ContextSection]: number };
 }
 
 /** What one model was used for in one session on one day. */
@@ -175,6 +272,56 @@ export interface SpendingRow {
   readonly estimated: number;
 }
 
+/** The periods that a limit can be set for. */
+export type BudgetPeriod = "turn" | "session" | "day" | "month";
+
+/** What a limit is on: model requests, tokens of prompts and answers, billionths of a US dollar; of a turn also steps and ms. */
+export type BudgetUnit = "requests" | "tokens" | "nano" | "steps" | "ms";
+
+/** A limit that would be passed by going on. All amounts are in its unit. */
+export interface LimitReached {
+  readonly period: BudgetPeriod;
+  readonly unit: BudgetUnit;
+  readonly limit: number;
+  /** Spent, and set aside for requests that are under way. */
+  readonly spent: number;
+  /** What the next request or step needs at least. */
+  readonly needed: number;
+}
+
+/** A question to the user: the turn waits at a limit. There is one at a time in a turn. */
+export interface BudgetQuestion {
+  readonly sessionId: SessionId;
+  readonly turnId: TurnId;
+  readonly reached: LimitReached;
+  /** What was reached, in a sentence. */
+  readonly message: string;
+  /** The limit to raise it to, as proposed; any that is higher than before may be chosen. */
+  readonly proposed: number;
+  /** That limit in words: `$2.00`, `150 steps`. */
+  readonly proposedLabel: string;
+  /** A cheaper model that what is left is enough for, where there is one. */
+  readonly cheaper?: { readonly model: string; readonly label: string };
+}
+
+/** What the user answers at a limit. `limit` replaces the one that was reached, for its period and until that ends. */
+export type BudgetChoice =
+  | { readonly type: "raise"; readonly limit: number }
+  | { readonly type: "cheaper" }
+  | { readonly type: "stop" };
+
+/** A limit that is set, and how much of it is used. */
+export interface LimitStanding {
+  readonly period: BudgetPeriod;
+  readonly unit: "requests" | "tokens" | "nano";
+  /** As set. */
+  readonly configured: number;
+  /** As it holds now, where it was raised. */
+  readonly limit: number;
+  /** Spent, and set aside for requests that are under way. */
+  readonly spent: number;
+}
+
 /** Why a turn ended: ACP's five, and `budget` and `error`. */
 export type StopReason = "end_turn" | "max_tokens" | "max_turn_requests" | "refusal" | "cancelled" | "budget" | "error";
 
@@ -184,6 +331,26 @@ export interface Failure {
   readonly code: string;
   /** What happened and why, in a sentence; then what to do. */
   readonly message: string;
+}
+
+// ---------------------------------------------------------------------------------------------------- time
+
+/**
+ * What a step or a running call does for a while. Of a step: `build` composes the request and what it needs, `queue` waits
+ * for a place among the requests of its key, `wait` holds back before it is tried again, `connect` opens a connection,
+ * `first_token` waits for the answer to begin, `generation` reads it. Of a call: `apply` writes a change, `settle` waits
+ * for the editor to format it and to tell its problems; the rest of a call is its own work.
+ */
+export type PhaseName = "build" | "queue" | "wait" | "connect" | "first_token" | "generation" | "apply" | "settle";
+
+/** A stretch of the time of a step or a call. Those of one do not overlap. */
+export interface Phase {
+  readonly name: PhaseName;
+  /** Milliseconds from the `step_started` or `tool_started` that began it. */
+  readonly fromMs: number;
+  readonly ms: number;
+  /** Why it waits, in a sentence. */
+  readonly reason?: string;
 }
 
 // ---------------------------------------------------------------------------------------------------- tools
@@ -263,7 +430,12 @@ export type SessionEventBody =
   | { readonly type: "session_created"; readonly sessionId: SessionId; readonly cwd: string; readonly version: 1 }
   | { readonly type: "title_set"; readonly title: string }
   /** The system prompt with the project's instructions, frozen for the session: the prompt cache depends on it. */
-  | { readonly type: "system_set"; readonly text: string }
+  | {
+      readonly type: "system_set";
+      readonly text: string;
+      /** The tools that models are told of, by name; all of them when absent. Frozen alike. */
+      readonly tools?: readonly string[];
+    }
   | {
       readonly type: "turn_started";
       readonly turnId: TurnId;
@@ -276,6 +448,8 @@ export type SessionEventBody =
       readonly recorded: boolean;
       /** The process that runs the turn: a turn whose host is gone is closed by the next one that opens the session. */
       readonly hostPid: number;
+      /** Milliseconds from the prompt's arrival to this event. Absent in journals from before it was recorded. */
+      readonly preparedMs?: number;
     }
   | {
       /** The answer of this turn was given before and is given again; no model is asked. Stored before its first step. */
@@ -297,9 +471,37 @@ export type SessionEventBody =
       readonly reason: string;
     }
   | {
+      /** The model of the turn was chosen by rules, because the user left the choice to them. Stored with `turn_started`. */
+      readonly type: "model_routed";
+      readonly turnId: TurnId;
+      readonly model: string;
+      /** What the picker shows for it. */
+      readonly label: string;
+      readonly strategy: RouteStrategy;
+      /** The name of the rule that decided. */
+      readonly rule: string;
+      /** Why, as a phrase: `a short question about one file`. */
+      readonly reason: string;
+    }
+  /** The turn waits at a limit until the user has answered; nothing of the step has been sent. */
+  | {
+      readonly type: "budget_reached";
+      readonly turnId: TurnId;
+      readonly step: number;
+      readonly question: BudgetQuestion;
+    }
+  | {
+      readonly type: "budget_resolved";
+      readonly turnId: TurnId;
+      /** `again`: the limit was changed elsewhere meanwhile, so it is looked at again. */
+      readonly choice: BudgetChoice | { readonly type: "again" | "cancelled" };
+      readonly by: "user" | "host";
+    }
+  | {
       /**
        * The model of the turn failed for good, and the next one of the user's fallbacks goes on from the last finished
-       * step. What the failed step had said is dropped unless it holds a call. Later turns begin with the chosen model.
+       * step; or the user chose a cheaper one at a limit. What the step had said is dropped unless it holds a call. Later
+       * turns begin with the chosen model.
        */
       readonly type: "model_changed";
       readonly turnId: TurnId;
@@ -309,7 +511,7 @@ export type SessionEventBody =
       readonly to: string;
       /** What the picker shows for `to`. */
       readonly label: string;
-      /** What the failed model said, in a sentence. */
+      /** What the failed model said, or which limit was reached, in a sentence. */
       readonly reason: string;
       readonly price: PriceClass;
     }
@@ -356,6 +558,8 @@ export type SessionEventBody =
       readonly text: string;
       readonly isError: boolean;
       readonly durationMs: number;
+      /** In order; absent where the call only did its own work. */
+      readonly phases?: readonly Phase[];
     }
   | {
       readonly type: "step_finished";
@@ -364,9 +568,45 @@ export type SessionEventBody =
       readonly usage: Usage;
       /** US dollars; absent where the catalogue has no price. */
       readonly cost?: number;
+      /** What the request took of the model's window; older versions did not store it. */
+      readonly context?: ContextSize;
       /** Milliseconds from sending the request to its first event, and to its last. */
       readonly firstEventMs: number;
       readonly totalMs: number;
+      /** All attempts of the step, in order. Absent in journals from before they were recorded. */
+      readonly phases?: readonly Phase[];
+      /** The prompt was longer than this many tokens, above which the whole request has a higher price. */
+      readonly priceStepTokens?: number;
+      /** The vendor's name of the response: later requests are compared with it. */
+      readonly responseId?: string;
+      /** Absent where no request was answered. */
+      readonly sent?: SentRequest;
+      /** Absent where nothing is known of a cache. */
+      readonly cache?: CacheOutcome;
+    }
+  | {
+      /** The conversation so far was put into the vendor's prompt cache while the user wrote a prompt. Its turn may have begun by now. */
+      readonly type: "cache_warmed";
+      readonly sent: SentRequest;
+      readonly usage: Usage;
+      /** US dollars; absent where the catalogue has no price. */
+      readonly cost?: number;
+      /** When the request was sent: from then on the entry lives. */
+      readonly startedAt: number;
+      readonly responseId?: string;
+    }
+  | {
+      /**
+       * The model's server has read less than the prompt that it was sent. From here on the session takes its window for
+       * `contextTokens`. The first one is followed by a `notice` for the user.
+       */
+      readonly type: "prompt_cut";
+      readonly turnId: TurnId;
+      readonly step: number;
+      readonly model: string;
+      /** What the server says that it has read. */
+      readonly promptTokens: number;
+      readonly contextTokens: number;
     }
   | {
       readonly type: "turn_finished";
@@ -421,7 +661,55 @@ export type SessionEventBody =
       /** True when the host was killed while it wrote: only the files listed were restored. */
       readonly interrupted?: boolean;
     }
+  | Compacted
+  /** The last compaction is taken back: the conversation is again what it was. Only while nothing was added to it. */
+  | { readonly type: "compaction_undone"; readonly compactionId: CompactionId }
   | { readonly type: "notice"; readonly level: "info" | "warning"; readonly message: string };
+
+/**
+ * How a conversation is compacted: by the vendor itself, by a summary that the model writes, or by rule, without a model
+ * (`extract`).
+ */
+export type CompactionMeans = "vendor" | "summary" | "extract";
+
+/**
+ * Why: less than 15 % of the window is left, a price step is near, the request is too long, there are more steps than the
+ * user allows, the end of a turn is a good moment, or the user asked for it.
+ */
+export type CompactionReason = "window" | "price" | "overflow" | "steps" | "boundary" | "manual";
+
+/**
+ * The conversation, as models are given it, begins anew: all messages so far are replaced by a summary and by what is
+ * carried word for word. Stored between turns, or between two steps of one; the events before it stay as they are.
+ */
+export interface Compacted {
+  readonly type: "compacted";
+  readonly compactionId: CompactionId;
+  /** The turn in the midst of which it happened: its prompt follows what is carried. Absent between turns. */
+  readonly turnId?: TurnId;
+  readonly reason: CompactionReason;
+  readonly means: CompactionMeans;
+  /** How many messages it replaces. */
+  readonly messages: number;
+  /** The vendor's own block, sent back first and unchanged to the same API; only for `vendor`. */
+  readonly block?: { readonly api: ModelApi; readonly block: AssistantBlock };
+  /** What a person can read of the summary; empty where only the vendor can. */
+  readonly summary: string;
+  /**
+   * The text that the model is given: the summary, unless `block` holds it; and word for word what the user said and which
+   * files were changed.
+   */
+  readonly carried: string;
+  readonly model: string;
+  /** Estimated tokens of a request before and after it. */
+  readonly tokensBefore: number;
+  readonly tokensAfter: number;
+  /** What the requests for a summary used, failed ones included as far as the vendor told. */
+  readonly usage: Usage;
+  /** US dollars; absent where the catalogue has no price. */
+  readonly cost?: number;
+  readonly durationMs: number;
+}
 
 /** A stored event: the journal's line, the wire's update, the UI's and the tests' input. */
 export type SessionEvent = EventBase & SessionEventBody;
@@ -472,7 +760,9 @@ export type SessionDelta =
       readonly attempt: number;
       readonly untilAt: number;
       readonly reason: string;
-    };
+    }
+  /** The conversation is being compacted, or (`isRunning` false) no longer is. */
+  | { readonly type: "compaction_delta"; readonly isRunning: boolean; readonly reason: CompactionReason };
 
 /** What `session/update` carries. */
 export type SessionUpdate = SessionEvent | SessionDelta;

@@ -16,6 +16,7 @@ import type { ModelMessage, Provider } from "../model/provider.ts";
 import type { TaskName } from "../protocol/methods.ts";
 import type { Json, PromptPart, ToolKind, TurnId } from "../protocol/types.ts";
 import { buildRequest } from "./context.ts";
+import type { Pauses } from "./pauses.ts";
 import { messagesOf } from "./reduce.ts";
 import { runTurn, type TurnDeps, type TurnEnd } from "./turn.ts";
 
@@ -60,8 +61,17 @@ export async function runAnswered(
       hasFallenBack = true;
       return (await deps.fallbacks?.()) ?? [];
     };
-    const end = await runTurn({ ...releasingOnEffects(deps, answers, claim), fallbacks }, turnId, signal);
-    // A fallback's answer is not that of the model that was asked.
+    const { pauses } = deps;
+    const pause: Pauses["pause"] | undefined =
+      pauses &&
+      (async (...args) => {
+        const outcome = await pauses.pause(...args);
+        if (outcome.type === "cheaper") hasFallenBack = true;
+        return outcome;
+      });
+    const inner = { ...releasingOnEffects(deps, answers, claim), fallbacks, ...(pause ? { pauses: { pause } } : {}) };
+    const end = await runTurn(inner, turnId, signal);
+    // Another model's answer is not that of the model that was asked.
     if (end.stopReason === "end_turn" && !hasFallenBack) await keep(deps, answers, claim, signal);
     return end;
   } finally {
@@ -121,6 +131,8 @@ async function keep({ session }: TurnDeps, answers: AnswerDeps, claim: Miss, sig
     const messages = messagesOf(session.state);
     const calls = madeCalls(messages);
     if (session.state.turns.some(({ changes }) => changes.length > 0)) return;
+    // What was read before a compaction is not in the messages any more.
+    if (session.state.compactions.length > 0) return;
     if (calls.some(({ name }) => !isReading(answers.kindOf(name)))) return;
     const evidence = await gatherEvidence(answers, calls, signal);
     if (evidence) await claim.keep(answerText(messages), evidence);

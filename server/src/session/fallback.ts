@@ -63,6 +63,14 @@ export class Fallbacks {
     return this.#model;
   }
 
+  /** Goes to a model that the user chose in place of the present one, because of `reason`. */
+  goOnWith(next: TurnModel, reason: string): ModelChange {
+    const from = this.#model.spec;
+    this.#model = next;
+    const { id, label } = next.spec;
+    return { from: from.id, to: id, label, reason, price: priceBeside(next.spec, from) };
+  }
+
   /** Goes to the next model that may do better after this failure, and says so; `undefined` when there is none. */
   async next(error: unknown): Promise<ModelChange | undefined> {
     if (!(error instanceof ProviderError) || isAbort(error)) return undefined;
@@ -72,9 +80,7 @@ export class Fallbacks {
     const next = this.#left[at];
     if (!next) return undefined;
     this.#left = this.#left.slice(at + 1);
-    this.#model = next;
-    const { id, label } = next.spec;
-    return { from: from.id, to: id, label, reason: error.message, price: priceBeside(next.spec, from) };
+    return this.goOnWith(next, error.message);
   }
 }
 

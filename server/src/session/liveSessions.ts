@@ -14,6 +14,7 @@ import type { Workspace } from "../workspace/workspace.ts";
 import { recoverRestore } from "./restore.ts";
 import { Review } from "./review.ts";
 import { createSession, openOwner, openSession, type Session, type SessionDeps } from "./session.ts";
+import { heldMessages } from "./thread.ts";
 import type { SessionMemory } from "./toolCalls.ts";
 
 /** A session in memory. */
@@ -25,7 +26,15 @@ export interface LiveSession {
   readonly registry: Registry;
   readonly memory: SessionMemory;
   turn: { readonly controller: AbortController; readonly done: Promise<unknown> } | undefined;
-  /** True while files or the conversation go back. */
+  /** A compaction between turns; a prompt does not wait for one in the background. */
+  compaction:
+    | {
+        readonly controller: AbortController;
+        readonly done: Promise<unknown>;
+        readonly place: "background" | "foreground";
+      }
+    | undefined;
+  /** True while files or the conversation go back, or the user compacts. */
   restoring: boolean;
 }
 
@@ -44,6 +53,8 @@ export interface LiveSessionsDeps {
 
 /** Sessions kept in memory while nothing runs in them; older ones are read again when needed. */
 const idleSessionLimit = 16;
+/** Messages of all sessions in memory together; beyond it idle ones go too, but for the newest. 10,000 take about 27 MB. */
+const idleMessageLimit = 40_000;
 /** A turn of another live process counts as running for this long after its last event, in ms. */
 const foreignTurnMs = 10 * 60_000;
 
@@ -77,6 +88,11 @@ export class LiveSessions {
   /** The session if it is in memory. */
   async known(id: SessionId): Promise<LiveSession | undefined> {
     return this.#live.get(id);
+  }
+
+  /** The session if it is in memory and has been read. */
+  present(id: SessionId): LiveSession | undefined {
+    return this.#present.get(id);
   }
 
   /** Every session that is in memory, once all of them have been read. */
@@ -159,6 +175,7 @@ export class LiveSessions {
       registry: this.#deps.createRegistry(),
       memory: { lastSeen: new Map(), rules: [] },
       turn: undefined,
+      compaction: undefined,
       restoring: false,
     };
   }
@@ -166,19 +183,27 @@ export class LiveSessions {
   #keep(id: SessionId, live: Promise<LiveSession>): void {
     this.#live.set(id, live);
     live.then(
-      (read) => this.#live.get(id) === live && this.#present.set(id, read),
+      (read) => {
+        if (this.#live.get(id) === live) this.#present.set(id, read);
+        this.evict();
+      },
       () => this.#live.delete(id),
     );
-    this.evict();
   }
 
-  /** Lets idle sessions go while there are too many. */
+  #isTooMuch(): boolean {
+    const messages = [...this.#present.values()].reduce((sum, { session }) => sum + heldMessages(session.state), 0);
+    return this.#live.size > idleSessionLimit || messages > idleMessageLimit;
+  }
+
+  /** Lets idle sessions go while there are too many, or they hold too much. */
   evict(): void {
     void (async () => {
       for (const [id, entry] of this.#live) {
-        if (this.#live.size <= idleSessionLimit) return;
+        // Whoever has opened the newest is about to use it.
+        if (!this.#isTooMuch() || id === [...this.#live.keys()].at(-1)) return;
         const live = await entry.catch(() => undefined);
-        if (live?.turn || (live?.busy ?? 0) > 0) continue;
+        if (live?.turn || live?.compaction || (live?.busy ?? 0) > 0) continue;
         live?.review.close();
         this.forget(id);
       }

@@ -4,6 +4,7 @@
  * Not here: how events come about (`turn.ts`) or are stored. Easily got wrong: results may arrive before the last block
  * of the message that asked for them; the message list always shows them after it, in call order.
  */
+import { createOwnLists, type Lists } from "../base/lists.ts";
 import type { ModelMessage } from "../model/provider.ts";
 import type {
   AssistantBlock,
@@ -18,6 +19,8 @@ import type {
   ToolResult,
   TurnId,
 } from "../protocol/types.ts";
+import { emptyLedger, foldLedger, type RequestLedger } from "./requestLedger.ts";
+import { backTo, compacted, endOf, type Mark, type Thread, withoutCompaction } from "./thread.ts";
 
 type EventOf<Type extends SessionEvent["type"]> = Extract<SessionEvent, { readonly type: Type }>;
 
@@ -35,8 +38,10 @@ export interface TurnRecord {
   readonly model: string;
   readonly recorded: boolean;
   readonly prompt: readonly PromptPart[];
-  /** Messages before the turn's prompt. */
-  readonly messagesBefore: number;
+  /** The facts of the moment that follow it. */
+  readonly context: string;
+  /** Where the conversation was before the turn's prompt. */
+  readonly before: Mark;
   readonly changes: readonly FileChange[];
   /** The files in which it is undone, by URI. */
   readonly undone: ReadonlySet<string>;
@@ -55,8 +60,8 @@ export interface RestoreRecord {
   readonly changes: readonly FileChange[];
   /** The files in which it took its turns back, by URI. */
   readonly restored: ReadonlySet<string>;
-  /** The messages that it took out of the conversation. */
-  readonly removed: readonly ModelMessage[];
+  /** The conversation that it took turns out of, while it is not undone. */
+  readonly former: Thread | undefined;
   /** The last turn of the session at that time. */
   readonly lastTurn: TurnId | undefined;
   readonly finished: boolean;
@@ -64,18 +69,22 @@ export interface RestoreRecord {
 }
 
 /** Everything a session knows, derived from its events alone. */
-export interface SessionState {
+export interface SessionState extends Thread {
   /** Position of the last event; 0 before the first. */
   readonly seq: number;
   readonly sessionId: SessionId | undefined;
   readonly cwd: string;
   readonly title: string | undefined;
   readonly system: string | undefined;
-  /** Messages of finished steps. */
-  readonly settled: readonly ModelMessage[];
+  /** The tools that models are told of; all of them when `undefined`. */
+  readonly tools: readonly string[] | undefined;
   readonly open: OpenStep | undefined;
   readonly turns: readonly TurnRecord[];
   readonly restores: readonly RestoreRecord[];
+  /** What was sent, for the prompt cache. */
+  readonly ledger: RequestLedger;
+  /** Windows in tokens of models whose servers were seen to cut prompts, by the model's id. */
+  readonly windows: ReadonlyMap<string, number>;
 }
 
 /** The state before any event. */
@@ -85,47 +94,35 @@ export const initialState: SessionState = {
   cwd: "",
   title: undefined,
   system: undefined,
+  tools: undefined,
   settled: [],
+  compactions: [],
   open: undefined,
   turns: [],
   restores: [],
+  ledger: emptyLedger,
+  windows: new Map(),
 };
 
 /** The state after one more event. Events of a kind it does not know (from a newer version) only move the position. */
-export function reduce(state: SessionState, event: SessionEvent): SessionState {
-  const next = { ...state, seq: event.seq };
+function reduce(state: SessionState, event: SessionEvent, lists: Lists): SessionState {
+  const next = { ...state, seq: event.seq, ledger: foldLedger(state.ledger, event) };
   switch (event.type) {
     case "session_created":
       return { ...next, sessionId: event.sessionId, cwd: event.cwd };
     case "title_set":
       return { ...next, title: event.title };
     case "system_set":
-      return { ...next, system: event.text };
+      return { ...next, system: event.text, tools: event.tools };
     case "turn_started":
-      return {
-        ...settle(next),
-        settled: [...messagesOf(state), { role: "user", parts: [...event.prompt, ...contextParts(event.context)] }],
-        turns: [
-          ...state.turns,
-          {
-            turnId: event.turnId,
-            model: event.model,
-            recorded: event.recorded,
-            prompt: event.prompt,
-            messagesBefore: messagesOf(state).length,
-            changes: [],
-            undone: new Set(),
-            gone: false,
-            finished: false,
-          },
-        ],
-      };
+      return startTurn(settle(next, lists), event, lists);
     case "step_started":
-      return { ...settle(next), open: { step: event.step, api: undefined, blocks: [], results: new Map() } };
+      return { ...settle(next, lists), open: emptyStep(event.step) };
     case "step_restarted":
-      return { ...next, open: { step: event.step, api: undefined, blocks: [], results: new Map() } };
+      return { ...next, open: emptyStep(event.step) };
     case "model_changed":
-      return state.open && callsOf(state.open).length === 0 ? { ...next, open: undefined } : next;
+      // The step may be asked again of the other model.
+      return withOpen(next, (open) => (callsOf(open).length === 0 ? emptyStep(open.step) : open));
     case "assistant_block":
       return withOpen(next, (open) => ({ ...open, api: event.api, blocks: [...open.blocks, event.block] }));
     case "tool_result":
@@ -138,11 +135,16 @@ export function reduce(state: SessionState, event: SessionEvent): SessionState {
         }),
       }));
     case "file_changed":
-      return withTurn(next, event.turnId, (turn) => ({ ...turn, changes: [...turn.changes, event.change] }));
+      return withTurn(next, event.turnId, lists, (turn) => ({ ...turn, changes: [...turn.changes, event.change] }));
     case "file_change_failed":
-      return withTurn(next, event.turnId, (turn) => ({ ...turn, changes: withoutLast(turn.changes, event.uri) }));
+      return withTurn(next, event.turnId, lists, (turn) => ({
+        ...turn,
+        changes: withoutLast(turn.changes, event.uri),
+      }));
+    case "prompt_cut":
+      return { ...next, windows: new Map(state.windows).set(event.model, event.contextTokens) };
     case "turn_finished":
-      return withTurn(settle(next), event.turnId, (turn) => ({ ...turn, finished: true }));
+      return withTurn(settle(next, lists), event.turnId, lists, (turn) => ({ ...turn, finished: true }));
     case "restore_started":
       return { ...next, restores: [...state.restores, newRestore(event, state.turns.at(-1)?.turnId)] };
     case "file_restored":
@@ -150,7 +152,11 @@ export function reduce(state: SessionState, event: SessionEvent): SessionState {
     case "file_restore_failed":
       return withRestore(next, event.restoreId, (one) => ({ ...one, changes: withoutLast(one.changes, event.uri) }));
     case "restore_finished":
-      return finishRestore(settle(next), event);
+      return finishRestore(settle(next, lists), event);
+    case "compacted":
+      return compact(settle(next, lists), event);
+    case "compaction_undone":
+      return { ...next, ...withoutCompaction(settle(next, lists), event.compactionId) };
     default:
       return next;
   }
@@ -161,9 +167,10 @@ export function isUnbegun({ turns }: SessionState): boolean {
   return turns.every(({ gone }) => gone);
 }
 
-/** Folds events onto a state. */
+/** Folds events onto a state, which stays as it is; the cost grows with the events, and once with the state. */
 export function reduceAll(state: SessionState, events: readonly SessionEvent[]): SessionState {
-  return events.reduce(reduce, state);
+  const lists = createOwnLists();
+  return events.reduce((next, event) => reduce(next, event, lists), state);
 }
 
 /** The conversation as a model is given it: every call is followed by its results in call order. */
@@ -194,16 +201,50 @@ function messagesOfStep(open: OpenStep): readonly ModelMessage[] {
   return results.length > 0 ? [answer, { role: "tool", results }] : [answer];
 }
 
-function settle(state: SessionState): SessionState {
-  return { ...state, settled: messagesOf(state), open: undefined };
+function emptyStep(step: number): OpenStep {
+  return { step, api: undefined, blocks: [], results: new Map() };
+}
+
+function settle(state: SessionState, lists: Lists): SessionState {
+  const { open } = state;
+  return open ? { ...state, settled: lists.append(state.settled, ...messagesOfStep(open)), open: undefined } : state;
+}
+
+function startTurn(state: SessionState, event: EventOf<"turn_started">, lists: Lists): SessionState {
+  const { turnId, model, recorded, prompt, context } = event;
+  const record: TurnRecord = {
+    turnId,
+    model,
+    recorded,
+    prompt,
+    context,
+    before: endOf(state),
+    changes: [],
+    undone: new Set(),
+    gone: false,
+    finished: false,
+  };
+  return {
+    ...state,
+    settled: lists.append(state.settled, { role: "user", parts: partsOf(event) }),
+    turns: lists.append(state.turns, record),
+  };
 }
 
 function withOpen(state: SessionState, change: (open: OpenStep) => OpenStep): SessionState {
   return state.open ? { ...state, open: change(state.open) } : state;
 }
 
-function withTurn(state: SessionState, turnId: TurnId, change: (turn: TurnRecord) => TurnRecord): SessionState {
-  return { ...state, turns: state.turns.map((turn) => (turn.turnId === turnId ? change(turn) : turn)) };
+function withTurn(
+  state: SessionState,
+  turnId: TurnId,
+  lists: Lists,
+  change: (turn: TurnRecord) => TurnRecord,
+): SessionState {
+  // Nearly always the last one.
+  const at = state.turns.findLastIndex((turn) => turn.turnId === turnId);
+  const turn = state.turns[at];
+  return turn ? { ...state, turns: lists.replace(state.turns, at, change(turn)) } : state;
 }
 
 function withoutLast(changes: readonly FileChange[], uri: string): readonly FileChange[] {
@@ -216,7 +257,7 @@ function newRestore(
   lastTurn: TurnId | undefined,
 ): RestoreRecord {
   const scope = { target, fileTurns, conversationTurns };
-  const nothing = { changes: [], restored: new Set<string>(), removed: [] };
+  const nothing = { changes: [], restored: new Set<string>(), former: undefined };
   return { restoreId, ...scope, ...nothing, lastTurn, finished: false, undone: false };
 }
 
@@ -246,29 +287,35 @@ function finishRestore(state: SessionState, { restoreId, files }: EventOf<"resto
 function takeBack(state: SessionState, record: RestoreRecord): SessionState {
   const { fileTurns, conversationTurns, restored } = record;
   const first = state.turns.find(({ turnId }) => conversationTurns.includes(turnId));
-  const kept = first ? first.messagesBefore : state.settled.length;
   const turns = state.turns.map((turn) => ({
     ...turn,
     undone: fileTurns.includes(turn.turnId) ? turn.undone.union(restored) : turn.undone,
     gone: turn.gone || conversationTurns.includes(turn.turnId),
   }));
-  const next = { ...state, turns, settled: state.settled.slice(0, kept) };
-  return withRestore(next, record.restoreId, () => ({ ...record, removed: state.settled.slice(kept) }));
+  const { settled, compactions } = state;
+  const next = { ...state, turns, ...(first ? backTo(state, first.before) : {}) };
+  const former = first ? { settled, compactions } : undefined;
+  return withRestore(next, record.restoreId, () => ({ ...record, former }));
 }
 
 /** The reverse, in the files that could be brought back. */
 function bringBack(state: SessionState, record: RestoreRecord, files: ReadonlySet<string>): SessionState {
-  const { fileTurns, conversationTurns, restored, removed } = record;
+  const { fileTurns, conversationTurns, restored, former } = record;
   const back = restored.intersection(files);
   const turns = state.turns.map((turn) => ({
     ...turn,
     undone: fileTurns.includes(turn.turnId) ? turn.undone.difference(back) : turn.undone,
     gone: turn.gone && !conversationTurns.includes(turn.turnId),
   }));
-  const next = { ...state, turns, settled: [...state.settled, ...removed] };
-  return withRestore(next, record.restoreId, (one) => ({ ...one, undone: true, removed: [] }));
+  const next = { ...state, turns, ...former };
+  return withRestore(next, record.restoreId, (one) => ({ ...one, undone: true, former: undefined }));
 }
 
-function contextParts(context: string): readonly PromptPart[] {
-  return context ? [{ type: "text", text: context }] : [];
+function compact(state: SessionState, event: EventOf<"compacted">): SessionState {
+  const turn = event.turnId === undefined ? undefined : state.turns.find(({ turnId }) => turnId === event.turnId);
+  return { ...state, ...compacted(state, event, turn ? partsOf(turn) : [], state.turns.at(-1)?.turnId) };
+}
+
+function partsOf({ prompt, context }: { readonly prompt: readonly PromptPart[]; readonly context: string }) {
+  return context ? [...prompt, { type: "text", text: context } as const] : prompt;
 }

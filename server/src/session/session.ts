@@ -135,6 +135,8 @@ function isReplacedBy(delta: SessionDelta, event: SessionEvent): boolean {
     case "step_restarted":
     case "turn_finished":
       return true;
+    case "compacted":
+      return delta.type === "compaction_delta";
     default:
       return delta.type === "retry_delta";
   }
@@ -142,6 +144,7 @@ function isReplacedBy(delta: SessionDelta, event: SessionEvent): boolean {
 
 function joinDelta(live: SessionDelta[], delta: SessionDelta): SessionDelta[] {
   const at = live.findIndex((other) => keyOf(other) === keyOf(delta));
+  if (delta.type === "compaction_delta" && !delta.isRunning) return at < 0 ? live : live.toSpliced(at, 1);
   const previous = live[at];
   if (!previous) return [...live, delta];
   return live.with(at, joined(previous, delta));
@@ -153,6 +156,8 @@ function keyOf(delta: SessionDelta): string {
       return `output:${delta.callId}`;
     case "retry_delta":
       return "retry";
+    case "compaction_delta":
+      return "compaction";
     default:
       return `block:${delta.index}`;
   }
@@ -170,6 +175,7 @@ function joined(previous: SessionDelta, delta: SessionDelta): SessionDelta {
         ? { ...delta, text: (previous.text + delta.text).slice(-liveOutputLimit) }
         : delta;
     case "retry_delta":
+    case "compaction_delta":
       return delta;
     default:
       return assertNever(delta);

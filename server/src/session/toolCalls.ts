@@ -7,7 +7,7 @@
 
 import { abortable, type Clock, Serial } from "../base/async.ts";
 import { messageOf, ToolError } from "../base/errors.ts";
-import { log } from "../base/trace.ts";
+import { inPhase, log } from "../base/trace.ts";
 import type {
   ApprovalChoice,
   BlobId,
@@ -77,6 +77,8 @@ export interface ToolCallDeps {
   readonly ask: (request: PermissionRequest, signal: AbortSignal) => Promise<ApprovalChoice>;
   readonly concurrency: () => number;
   readonly clock: Clock;
+  /** Bytes that a result should have at most; absent where only the tools' own caps count. */
+  readonly resultBytes?: () => number;
   /** Milliseconds that the edits of a step may wait for the editor's problems; 0 or absent: they are not asked for. */
   readonly diagnosticsWaitMs?: () => number;
 }
@@ -233,18 +235,21 @@ function portsFor(deps: ToolCallDeps, callId: CallId, waitMs: () => number, sign
   /** Files as this call left them. */
   const written = new Map<string, FileText>();
   const change: ToolContext["change"] = (wanted) =>
-    deps.fileOrder.run(wanted.uri, () => applyChange({ ...deps, written }, callId, wanted, signal));
+    inPhase("apply", () =>
+      deps.fileOrder.run(wanted.uri, () => applyChange({ ...deps, written }, callId, wanted, signal)),
+    );
   return {
     turnId: deps.turnId,
+    ...(deps.resultBytes === undefined ? {} : { resultBytes: deps.resultBytes() }),
     report: (text) => deps.session.stream({ type: "tool_output_delta", callId, text }),
     lastSeen: (uri) => deps.memory.lastSeen.get(uri),
     saw: (file) => remember(deps.memory.lastSeen, file),
     change,
-    remove: (uri) => removeFile(filesOf(deps, callId), uri, signal),
-    move: (from, to) => moveFile(filesOf(deps, callId), from, to, signal),
+    remove: (uri) => inPhase("apply", () => removeFile(filesOf(deps, callId), uri, signal)),
+    move: (from, to) => inPhase("apply", () => moveFile(filesOf(deps, callId), from, to, signal)),
     settle: (wanted) => {
       const settling = { workspace: deps.workspace, written: (uri: string) => written.get(uri), change, waitMs };
-      return settleEdit(settling, wanted, signal);
+      return inPhase("settle", () => settleEdit(settling, wanted, signal));
     },
     observe: async (scope, run) => {
       const { session, store, workspace, turnId } = deps;

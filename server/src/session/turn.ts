@@ -1,20 +1,24 @@
 /**
  * The agent loop: build a request, stream the answer, run its calls, repeat. It knows no tool, vendor or feature by name.
  *
- * Not here: retries before the first event (`model/retry.ts`), which model is next (`fallback.ts`), permission and order of
- * calls (`tools/scheduler.ts`).
+ * Not here: retries before the first event (`model/retry.ts`), which model is next (`fallback.ts`), waiting at a limit
+ * (`turnLimits.ts`), permission and order of calls (`tools/scheduler.ts`).
  * Easily got wrong: calls run while the answer still streams, so a stream that dies is closed at its last complete block
  * and never asked again once it holds a call.
  */
 import type { Clock } from "../base/async.ts";
 import { isAbort, messageOf, ProviderError } from "../base/errors.ts";
-import { log } from "../base/trace.ts";
+import { log, PhaseRecorder } from "../base/trace.ts";
 import { BudgetError } from "../model/budget.ts";
-import type { ModelEvent, ModelStop } from "../model/provider.ts";
-import type { Failure, StopReason, ToolCallPart, ToolSpec, TurnId, Usage } from "../protocol/types.ts";
-import { buildRequest } from "./context.ts";
+import type { ModelEvent, ModelRequest, ModelStop } from "../model/provider.ts";
+import type { TokenCounts } from "../model/tokens.ts";
+import type { Failure, ModelSpec, StopReason, ToolCallPart, ToolSpec, TurnId, Usage } from "../protocol/types.ts";
+import { type FittedRequest, fitRequest, sizeAsCounted } from "./context.ts";
+import { cutPromptEvents } from "./cutPrompt.ts";
 import { type FallbackDeps, Fallbacks, type TurnModel } from "./fallback.ts";
+import { judgeRequest, promptTokens, type RequestLedger, warningOf } from "./requestLedger.ts";
 import type { Session } from "./session.ts";
+import { type TurnLimitDeps, TurnLimits } from "./turnLimits.ts";
 
 /** Runs the calls of one step. */
 export interface StepScheduler {
@@ -25,13 +29,19 @@ export interface StepScheduler {
 }
 
 /** What a turn needs. */
-export interface TurnDeps extends FallbackDeps {
+export interface TurnDeps extends FallbackDeps, TurnLimitDeps {
   readonly session: Session;
   /** In a stable order. */
   readonly tools: readonly ToolSpec[];
   readonly createScheduler: (signal: AbortSignal) => StepScheduler;
+  /**
+   * Shortens the conversation where the next request needs it; true when it did. `refused`: the vendor has said that the
+   * request is too long. Absent where conversations are left as they are.
+   */
+  readonly makeRoom?: (model: TurnModel, when: "step" | "refused", signal: AbortSignal) => Promise<boolean>;
+  /** Shared by all turns of a host: it learns from each. */
+  readonly tokens: TokenCounts;
   readonly clock: Clock;
-  readonly maxSteps: number;
 }
 
 /** How a turn ended. */
@@ -50,19 +60,27 @@ const maxCuts = 3;
  */
 export async function runTurn(deps: TurnDeps, turnId: TurnId, signal: AbortSignal): Promise<TurnEnd> {
   const fallbacks = new Fallbacks(deps);
+  const limits = new TurnLimits(deps, turnId, fallbacks);
   let cuts = 0;
-  for (let step = 1; step <= deps.maxSteps; step++) {
+  for (let step = 1; ; step++) {
+    const over = await limits.beforeStep(step, signal);
+    if (over) return over;
+    await deps.makeRoom?.(fallbacks.model, "step", signal);
     if (signal.aborted) return { stopReason: "cancelled" };
+    const phases = new PhaseRecorder(deps.clock.now);
+    phases.enter("build");
     await deps.session.append({ type: "step_started", turnId, step });
-    const { model } = fallbacks;
-    let answer = await runStep(deps, model, turnId, step, signal);
+    const ask = () => runWithinLimits(deps, { fallbacks, limits, phases }, turnId, step, signal);
+    let answer = await ask();
     if (answer.error && canAskAgain(answer)) {
       const reason = messageOf(answer.error);
       await deps.session.append({ type: "step_restarted", turnId, step, reason });
-      answer = await runStep(deps, model, turnId, step, signal);
+      answer = await ask();
     }
-    await deps.session.append(stepFinished(model, turnId, step, answer));
+    const finished = { ...stepFinished(fallbacks.model, turnId, step, answer), phases: phases.phases };
+    await deps.session.append(...promptEvents(deps, turnId, step, answer), finished);
     if (signal.aborted) return { stopReason: "cancelled", ...unfinishedOf(answer) };
+    if (isTooLong(answer) && (await deps.makeRoom?.(fallbacks.model, "refused", signal))) continue;
     if (answer.error) {
       cuts += 1;
       if (answer.calls === 0 || cuts >= maxCuts) {
@@ -83,23 +101,22 @@ export async function runTurn(deps: TurnDeps, turnId: TurnId, signal: AbortSigna
     const end = endOf(answer);
     if (end) return end;
   }
-  return {
-    stopReason: "max_turn_requests",
-    failure: {
-      code: "max_turn_requests",
-      message: `The turn used all of its ${deps.maxSteps} steps. Send “continue” to go on, or raise hermes.turn.maxSteps.`,
-    },
-  };
 }
 
 /** What came of one request and its calls. */
 interface Answer {
+  /** What was sent, or was too long to be. */
+  fitted: FittedRequest | undefined;
   events: number;
   blocks: number;
   calls: number;
   stop: ModelStop | undefined;
   detail: string | undefined;
   usage: Usage;
+  responseId: string | undefined;
+  cacheMiss: string | undefined;
+  /** What was sent, when, and what was known of the requests before it. */
+  asked: { readonly request: ModelRequest; readonly ledger: RequestLedger; readonly at: number } | undefined;
   error: unknown;
   /** Text of the block that was being streamed. */
   tail: string;
@@ -109,22 +126,51 @@ interface Answer {
 
 const noUsage: Usage = { inputTokens: 0, cacheReadTokens: 0, cacheWriteTokens: 0, outputTokens: 0, thinkingTokens: 0 };
 
+/** What a step is asked with, however often. */
+interface AskedStep {
+  readonly fallbacks: Fallbacks;
+  readonly limits: TurnLimits;
+  readonly phases: PhaseRecorder;
+}
+
+/** A step that a limit refuses is asked again for as long as the user says so. */
+async function runWithinLimits(
+  deps: TurnDeps,
+  { fallbacks, limits, phases }: AskedStep,
+  turnId: TurnId,
+  step: number,
+  signal: AbortSignal,
+): Promise<Answer> {
+  const requestFor = (spec: ModelSpec) => fittedFor(deps, spec, turnId).request;
+  for (;;) {
+    const answer = await runStep(deps, fallbacks.model, turnId, step, phases, signal);
+    if (!(await limits.mayAskAgain(answer.error, step, requestFor, signal))) return answer;
+    phases.enter("build");
+  }
+}
+
 async function runStep(
   deps: TurnDeps,
   model: TurnModel,
   turnId: TurnId,
   step: number,
+  phases: PhaseRecorder,
   signal: AbortSignal,
 ): Promise<Answer> {
   const startedAt = deps.clock.now();
+  phases.enter("build");
   const scheduler = deps.createScheduler(signal);
   const answer: Answer = {
+    fitted: undefined,
     events: 0,
     blocks: 0,
     calls: 0,
     stop: undefined,
     detail: undefined,
     usage: noUsage,
+    responseId: undefined,
+    cacheMiss: undefined,
+    asked: undefined,
     error: undefined,
     tail: "",
     firstEventMs: 0,
@@ -132,22 +178,37 @@ async function runStep(
   };
   let storeFailed = false;
   try {
-    const account = { sessionId: deps.session.id, turnId, purpose: "turn" } as const;
-    const request = buildRequest(deps.session.state, model.spec, deps.tools, account);
-    for await (const event of model.provider.stream(request, signal)) {
-      if (event.type !== "retry" && answer.events++ === 0) answer.firstEventMs = deps.clock.now() - startedAt;
-      await receive({ deps, model, turnId, step, answer, scheduler }, event).catch((error: unknown) => {
-        storeFailed = true;
-        throw error;
-      });
-    }
+    const { ledger } = deps.session.state;
+    answer.fitted = fittedFor(deps, model.spec, turnId);
+    // The one place where it is known before it is sent that a conversation has grown too long.
+    if (answer.fitted.tooLong) throw answer.fitted.tooLong;
+    const { request } = answer.fitted;
+    answer.asked = { request, ledger, at: startedAt };
+    await phases.run(async () => {
+      for await (const event of model.provider.stream(request, signal)) {
+        if (event.type !== "retry" && answer.events++ === 0) {
+          answer.firstEventMs = deps.clock.now() - startedAt;
+          phases.enter("generation");
+        }
+        await receive({ deps, model, turnId, step, answer, scheduler }, event).catch((error: unknown) => {
+          storeFailed = true;
+          throw error;
+        });
+      }
+    });
   } catch (error) {
     answer.error = error;
   }
+  phases.end();
   answer.totalMs = deps.clock.now() - startedAt;
   await scheduler.drain();
   if (storeFailed) throw answer.error;
   return answer;
+}
+
+function fittedFor({ session, tools, tokens }: TurnDeps, spec: ModelSpec, turnId: TurnId): FittedRequest {
+  const account = { sessionId: session.id, turnId, purpose: "turn" } as const;
+  return fitRequest(session.state, spec, tools, account, tokens);
 }
 
 interface OpenAnswer {
@@ -191,8 +252,16 @@ async function receive(open: OpenAnswer, event: ModelEvent): Promise<void> {
     case "done":
       answer.stop = event.stop;
       answer.usage = event.usage;
+      answer.responseId = event.responseId;
+      answer.cacheMiss = event.cacheMiss;
       answer.detail = event.detail;
   }
+}
+
+/** The request did not fit the window, or the answer ran out of it. */
+function isTooLong({ error, stop, calls }: Answer): boolean {
+  if (error instanceof ProviderError) return error.kind === "contextOverflow" && calls === 0;
+  return stop === "context_overflow";
 }
 
 function canAskAgain(answer: Answer): boolean {
@@ -203,17 +272,43 @@ function canAskAgain(answer: Answer): boolean {
     : ["network", "protocol", "overloaded", "server"].includes(answer.error.kind);
 }
 
+/** Learns from what was counted of the prompt; what is to be stored when that shows that it was cut. */
+function promptEvents({ session, tokens }: TurnDeps, turnId: TurnId, step: number, { fitted, usage }: Answer) {
+  if (!fitted) return [];
+  const events = cutPromptEvents(session.state, fitted, usage, { turnId, step });
+  if (events.length === 0) tokens.learn(fitted.request, usage);
+  return events;
+}
+
 function stepFinished(model: TurnModel, turnId: TurnId, step: number, answer: Answer) {
   const cost = model.costOf(answer.usage);
+  const { inputTokens, cacheReadTokens, cacheWriteTokens } = answer.usage;
+  const priceStepTokens = model.spec.price?.cliff?.aboveTokens ?? Number.POSITIVE_INFINITY;
+  const isAbovePriceStep = inputTokens + cacheReadTokens + cacheWriteTokens > priceStepTokens;
   return {
     type: "step_finished",
     turnId,
     step,
     usage: answer.usage,
     ...(cost === undefined ? {} : { cost }),
+    ...(answer.fitted ? { context: sizeAsCounted(answer.fitted.size, answer.usage) } : {}),
     firstEventMs: answer.firstEventMs,
     totalMs: answer.totalMs,
+    ...(isAbovePriceStep ? { priceStepTokens } : {}),
+    ...(answer.responseId === undefined ? {} : { responseId: answer.responseId }),
+    ...cacheOf(answer),
   } as const;
+}
+
+/** What the prompt cache did. Nothing is known where nobody counted: a recording, a kept answer, a failed request. */
+function cacheOf({ asked, usage, cacheMiss, firstEventMs }: Answer) {
+  if (!asked || promptTokens(usage) === 0) return {};
+  const at = asked.at + firstEventMs;
+  const judged = judgeRequest(asked.ledger, { request: asked.request, at, usage, cacheMiss });
+  const warning = warningOf(judged.cache);
+  if (warning !== undefined) log("warn", warning);
+  else if (cacheMiss !== undefined) log("info", `The vendor says of the prompt cache: ${cacheMiss}.`);
+  return judged;
 }
 
 function endOf(answer: Answer): TurnEnd | undefined {

@@ -15,8 +15,9 @@ import type { BlobId, SessionEvent, SessionEventBody, SessionId } from "../proto
 import { type BlobStore, createBlobStore } from "./blobs.ts";
 import { makePrivateFolder, storageError } from "./durableFile.ts";
 import { cutMark, encodeBatch, journalStart, maxLineBytes, type Scan, scanJournal } from "./journalFile.ts";
+import { readJournalTail } from "./journalTail.ts";
 import { createSessionIndex, type SessionIndex } from "./sessionIndex.ts";
-import { type SessionRecord, type SessionStore, StaleSessionError } from "./store.ts";
+import { type SessionRecord, type SessionStore, type SessionTail, StaleSessionError } from "./store.ts";
 import { numbered, staleSession, unknownSession } from "./stored.ts";
 
 /** What the store needs from outside. */
@@ -102,6 +103,12 @@ class JournalStore implements SessionStore {
     );
   }
 
+  readTail(id: SessionId, turns: number): Promise<SessionTail | undefined> {
+    return this.#use(id, (journal) =>
+      journal.serial.run(() => this.#reading(journal, (handle) => readJournalTail(handle, turns))),
+    );
+  }
+
   async list(query: Parameters<SessionStore["list"]>[0]): ReturnType<SessionStore["list"]> {
     this.#assertOpen();
     const { dir, locateWasm } = this.#deps;
@@ -170,7 +177,17 @@ class JournalStore implements SessionStore {
     if (this.#closed) throw new Error("The session store is closed.");
   }
 
-  async #scanWhole(journal: Journal, events: SessionEvent[]): Promise<Scan | undefined> {
+  #scanWhole(journal: Journal, events: SessionEvent[]): Promise<Scan | undefined> {
+    return this.#reading(journal, async (handle) => {
+      journal.known = await scanJournal(handle, journalStart, (batch) => {
+        for (const event of batch.events) events.push(event);
+      });
+      return journal.known;
+    });
+  }
+
+  /** Reads from the file; `undefined` when there is none. */
+  async #reading<T>(journal: Journal, read: (handle: FileHandle) => Promise<T>): Promise<T | undefined> {
     let handle: FileHandle;
     try {
       handle = await open(journal.path, "r");
@@ -179,10 +196,7 @@ class JournalStore implements SessionStore {
       throw storageError("Could not read the conversation", journal.path, error);
     }
     try {
-      journal.known = await scanJournal(handle, journalStart, (batch) => {
-        for (const event of batch.events) events.push(event);
-      });
-      return journal.known;
+      return await read(handle);
     } finally {
       await handle.close();
     }

@@ -92,8 +92,10 @@ export async function scanJournal(
   return { ...position, size, damagedBytes: batches.damagedBytes + size - position.offset, cut: heldBytes > 0 };
 }
 
-interface Line {
+/** An event as a line has it. */
+export interface JournalLine {
   readonly event: SessionEvent;
+  /** Of the first line of a batch: whose it is, and how many lines it has. */
   readonly batch: { readonly writer: string; readonly lines: number } | undefined;
 }
 
@@ -150,7 +152,7 @@ class BatchReader {
     else if (text !== "" && text !== cutMark.trimEnd()) this.damagedBytes += bytes;
   }
 
-  #belongs(open: OpenBatch, line: Line | undefined): boolean {
+  #belongs(open: OpenBatch, line: JournalLine | undefined): boolean {
     return line === undefined || (line.batch === undefined && line.event.seq === open.firstSeq + open.seen.length);
   }
 
@@ -180,8 +182,8 @@ class BatchReader {
   }
 }
 
-/** Looks at the position only: a type from a newer version is kept, and passed over by those who do not know it. */
-function parseLine(text: string): Line | undefined {
+/** Reads a line; `undefined` when it is no event. Looks at the position only: a type from a newer version is kept, and passed over by those who do not know it. */
+export function parseLine(text: string): JournalLine | undefined {
   let value: unknown;
   try {
     value = JSON.parse(text);

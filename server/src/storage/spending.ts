@@ -11,7 +11,7 @@ import { join } from "node:path";
 import { Serial } from "../base/async.ts";
 import { errorCode } from "../base/errors.ts";
 import { log } from "../base/trace.ts";
-import type { SessionId, SpendingRow, TurnId, Usage } from "../protocol/types.ts";
+import type { BudgetPeriod, SessionId, SpendingRow, TurnId, Usage } from "../protocol/types.ts";
 import { storageError } from "./durableFile.ts";
 
 /** What is counted: model requests, tokens of prompt and answer, money in nano-dollars. */
@@ -31,6 +31,9 @@ export interface Account {
   readonly purpose: string;
 }
 
+/** The session and the turn whose sums are meant; those of the day and the month are everybody's. */
+export type Whose = Partial<Pick<Account, "sessionId" | "turnId">>;
+
 /** What has been spent or reserved in each period that a limit can be set for. */
 export interface SpentBy {
   readonly turn: Spent;
@@ -39,12 +42,27 @@ export interface SpentBy {
   readonly month: Spent;
 }
 
-/** A reservation that counts, and what had been spent before it. */
-export interface Reservation {
+/** A limit that the user has raised, for the rest of its period. */
+export interface Raise {
+  readonly period: BudgetPeriod;
+  readonly unit: keyof Spent;
+  /** The limit as it is set: once the user sets another one, the raise counts no more. */
+  readonly over: number;
+  /** The limit that holds in its place. */
+  readonly limit: number;
+}
+
+/** What has been spent, and which limits were raised. */
+export interface Standing {
+  readonly before: SpentBy;
+  readonly raises: readonly Raise[];
+}
+
+/** A reservation that counts, and what had been spent and raised before it. */
+export interface Reservation extends Standing {
   readonly id: string;
   /** Milliseconds since the epoch: the day and the month that it counts to, whenever it is settled. */
   readonly at: number;
-  readonly before: SpentBy;
 }
 
 /** What the ledger depends on. */
@@ -61,6 +79,8 @@ export interface SpendingDeps {
 const nothing: Spent = { requests: 0, tokens: 0, nano: 0 };
 /** Turns whose sums are kept; older ones have long ended. */
 const maxTurns = 2_000;
+/** Raises of a month that are kept; each was made by a person. */
+const maxRaises = 1_000;
 /** Bytes of a month's file that are read; a million requests. */
 const maxFileBytes = 512 * 1024 * 1024;
 
@@ -82,7 +102,24 @@ export class Spending {
       const month = await this.#month(at);
       await month.append({ ...account, type: "reserved", id, at, tokens: amount.tokens, nano: amount.nano });
       await month.read();
-      return { id, at, before: month.before(id) };
+      return { id, at, ...month.standingAt(id) };
+    });
+  }
+
+  /** Lets a limit hold in place of the one that is set, from the next reservation on, in every host of the user. */
+  raise({ sessionId, turnId }: Whose, { period, unit, over, limit }: Raise): Promise<void> {
+    const at = this.#deps.now();
+    const whose = { ...(sessionId ? { sessionId } : {}), ...(turnId ? { turnId } : {}) };
+    return this.#append(at, { type: "raised", id: this.#deps.createId(), at, ...whose, period, unit, over, limit });
+  }
+
+  /** What has been spent and raised by now. */
+  standing(whose: Whose): Promise<Standing> {
+    return this.#working.run(async () => {
+      const at = this.#deps.now();
+      const month = await this.#month(at);
+      await month.read();
+      return month.standing({ ...whose, at });
     });
   }
 
@@ -152,7 +189,11 @@ type Line =
       readonly nano: number;
     })
   | ({ readonly type: "settled"; readonly id: string } & Settled)
-  | { readonly type: "released"; readonly id: string };
+  | { readonly type: "released"; readonly id: string }
+  | (Owner & Raise & { readonly type: "raised"; readonly id: string });
+
+/** What decides to which sums something counts. */
+type Owner = Whose & { readonly at: number };
 
 type Reserved = Extract<Line, { readonly type: "reserved" }>;
 
@@ -166,7 +207,9 @@ class Month {
   readonly #open = new Map<string, Reserved>();
   readonly #sums = new Map<string, Spent>();
   readonly #rows = new Map<string, SpendingRow>();
-  readonly #before = new Map<string, SpentBy>();
+  readonly #before = new Map<string, Standing>();
+  /** By period and whose it is, and unit. */
+  readonly #raises = new Map<string, Raise>();
   #offset = 0;
 
   constructor(path: string, folder: string, dayOf: (at: number) => string) {
@@ -199,8 +242,8 @@ class Month {
     for (const line of text.toString("utf8", 0, end).split("\n")) this.#take(line);
   }
 
-  /** What had been spent before a reservation that was read. */
-  before(id: string): SpentBy {
+  /** What had been spent and raised before a reservation that was read. */
+  standingAt(id: string): Standing {
     const found = this.#before.get(id);
     if (!found) throw new Error(`The reservation ${id} was written to ${this.#path} and is not there.`);
     this.#before.delete(id);
@@ -210,6 +253,23 @@ class Month {
   ofSession(sessionId: SessionId): Spent {
     const earlier = this.sessionsBefore?.ofSession(sessionId) ?? nothing;
     return add(earlier, this.#sums.get(`session ${sessionId}`) ?? nothing);
+  }
+
+  standing(owner: Owner): Standing {
+    const [turn = "", , day = "", month = ""] = this.#keysOf(owner);
+    const before = {
+      turn: this.#sums.get(turn) ?? nothing,
+      session: owner.sessionId ? this.ofSession(owner.sessionId) : nothing,
+      day: this.#sums.get(day) ?? nothing,
+      month: this.#sums.get(month) ?? nothing,
+    };
+    const earlier = this.sessionsBefore?.raisesOf([`session ${owner.sessionId ?? ""}`]) ?? [];
+    return { before, raises: [...earlier, ...this.raisesOf(this.#keysOf(owner))] };
+  }
+
+  raisesOf(keys: readonly string[]): readonly Raise[] {
+    if (this.#raises.size === 0) return [];
+    return keys.flatMap((key) => units.flatMap((unit) => this.#raises.get(`${key} ${unit}`) ?? []));
   }
 
   rows(): readonly SpendingRow[] {
@@ -222,8 +282,12 @@ class Month {
       if (text.trim()) log("warn", `A line of ${this.#path} is damaged and left out.`);
       return;
     }
+    if (line.type === "raised") {
+      this.#raise(line);
+      return;
+    }
     if (line.type === "reserved") {
-      this.#before.set(line.id, this.#sumsOf(line));
+      this.#before.set(line.id, this.standing(line));
       // Reservations of other hosts are read too, and nobody asks for them.
       if (this.#before.size > 1_000) this.#before.delete(this.#before.keys().next().value ?? "");
       this.#open.set(line.id, line);
@@ -235,6 +299,16 @@ class Month {
     this.#open.delete(line.id);
     this.#add(reserved, { requests: -1, tokens: -reserved.tokens, nano: -reserved.nano });
     if (line.type === "settled") this.#settle(reserved, line);
+  }
+
+  #raise(line: Owner & Raise): void {
+    const { period, unit, over, limit } = line;
+    const key = `${this.#keysOf(line)[periodOrder.indexOf(period)]} ${unit}`;
+    const known = this.#raises.get(key);
+    // Two hosts may raise at the same time.
+    const highest = known?.over === over ? Math.max(known.limit, limit) : limit;
+    this.#raises.set(key, { period, unit, over, limit: highest });
+    if (this.#raises.size > maxRaises) this.#raises.delete(this.#raises.keys().next().value ?? "");
   }
 
   #settle(reserved: Reserved, { usage, nano, estimated }: Settled): void {
@@ -271,20 +345,14 @@ class Month {
     }
   }
 
-  #keysOf({ turnId, sessionId, at }: Reserved): readonly string[] {
-    return [`turn ${turnId}`, `session ${sessionId}`, `day ${this.#dayOf(at)}`, "month"];
-  }
-
-  #sumsOf(line: Reserved): SpentBy {
-    const [turn = "", , day = "", month = ""] = this.#keysOf(line);
-    return {
-      turn: this.#sums.get(turn) ?? nothing,
-      session: this.ofSession(line.sessionId),
-      day: this.#sums.get(day) ?? nothing,
-      month: this.#sums.get(month) ?? nothing,
-    };
+  /** In the order of `periodOrder`. */
+  #keysOf({ turnId, sessionId, at }: Owner): readonly string[] {
+    return [`turn ${turnId ?? ""}`, `session ${sessionId ?? ""}`, `day ${this.#dayOf(at)}`, "month"];
   }
 }
+
+const periodOrder: readonly BudgetPeriod[] = ["turn", "session", "day", "month"];
+const units: readonly (keyof Spent)[] = ["requests", "tokens", "nano"];
 
 function add(a: Spent, b: Spent): Spent {
   return { requests: a.requests + b.requests, tokens: a.tokens + b.tokens, nano: a.nano + b.nano };
@@ -302,8 +370,18 @@ function parseLine(text: string): Line | undefined {
 function isLine(value: unknown): value is Line {
   if (typeof value !== "object" || value === null || !("type" in value) || !("id" in value)) return false;
   if (value.type === "released") return true;
+  if (value.type === "raised") return isRaise(value);
   if (value.type === "settled") return "usage" in value && typeof value.usage === "object" && value.usage !== null;
   return value.type === "reserved" && "tokens" in value && typeof value.tokens === "number" && "sessionId" in value;
+}
+
+function isRaise(value: object): boolean {
+  const { period, unit, over, limit, at } = value as { readonly [name: string]: unknown };
+  return (
+    periodOrder.some((known) => known === period) &&
+    units.some((known) => known === unit) &&
+    [over, limit, at].every((number) => typeof number === "number")
+  );
 }
 
 /** The bytes after `offset`; `undefined` when there are none. */

@@ -27,6 +27,14 @@ export interface SessionRecord {
   readonly damagedBytes: number;
 }
 
+/** The newest turns of a session. */
+export interface SessionTail {
+  /** The events from the first of these turns on, after the ones before the first turn that say whose session it is. */
+  readonly events: readonly SessionEvent[];
+  /** Whether there are turns before them. */
+  readonly hasEarlier: boolean;
+}
+
 /** Durable storage of sessions. */
 export interface SessionStore {
   /**
@@ -36,6 +44,11 @@ export interface SessionStore {
   append(id: SessionId, expectedSeq: number, bodies: readonly SessionEventBody[]): Promise<readonly SessionEvent[]>;
   /** All events of a session. Throws `RequestError` with code `unknown_session` when there is none. */
   read(id: SessionId): Promise<SessionRecord>;
+  /**
+   * The newest `turns` turns, at a cost that does not grow with the session. `undefined` when only a whole reading can tell
+   * them, or finds out what is wrong. Absent where reading costs nothing.
+   */
+  readTail?(id: SessionId, turns: number): Promise<SessionTail | undefined>;
   list(query: SessionQuery): Promise<readonly SessionSummary[]>;
   /** Stores bytes under the hash of their content; storing them again costs nothing. */
   putBlob(bytes: Uint8Array): Promise<BlobId>;

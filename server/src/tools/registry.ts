@@ -12,8 +12,8 @@ export interface Registry {
   /** Sorted by name. */
   readonly names: readonly string[];
   get(name: string): Tool | undefined;
-  /** What a model is told, sorted by name; the same array each time. */
-  specs(): readonly ToolSpec[];
+  /** What a model is told of these tools, or of all, sorted by name; the same specs each time. */
+  specs(names?: readonly string[]): readonly ToolSpec[];
 }
 
 /** Makes a registry. Throws when two tools have the same name: that is a mistake of whoever put them together. */
@@ -24,5 +24,9 @@ export function createRegistry(tools: readonly Tool[]): Registry {
     byName.set(tool.name, tool);
   }
   const specs = [...byName.values()].map((tool) => tool.spec);
-  return { names: [...byName.keys()], get: (name) => byName.get(name), specs: () => specs };
+  return {
+    names: [...byName.keys()],
+    get: (name) => byName.get(name),
+    specs: (only) => (only ? specs.filter(({ name }) => only.includes(name)) : specs),
+  };
 }

@@ -8,6 +8,7 @@
 import PQueue from "p-queue";
 import { abortable, type Clock } from "../base/async.ts";
 import { isAbort, messageOf, ToolError } from "../base/errors.ts";
+import { PhaseRecorder } from "../base/trace.ts";
 import type { CallId, SessionEventBody, ToolCallPart, ToolResult } from "../protocol/types.ts";
 import type { Workspace } from "../workspace/workspace.ts";
 import { conflicts, noAccess } from "./access.ts";
@@ -30,7 +31,7 @@ export type SchedulerEvent = Extract<SessionEventBody, { readonly type: "tool_st
 /** The parts of a `ToolContext` that belong to the session. */
 export type CallPorts = Pick<
   ToolContext,
-  "turnId" | "report" | "lastSeen" | "saw" | "change" | "remove" | "move" | "settle" | "observe"
+  "turnId" | "resultBytes" | "report" | "lastSeen" | "saw" | "change" | "remove" | "move" | "settle" | "observe"
 >;
 
 /** What a scheduler is given. */
@@ -64,6 +65,12 @@ type Prepared =
   | { readonly ok: true; readonly tool: Tool; readonly call: ParsedCall }
   | { readonly ok: false; readonly message: string };
 
+/** When a call began to run, and what it did then. */
+interface Timer {
+  startedAt: number;
+  phases: PhaseRecorder | undefined;
+}
+
 interface Entry {
   readonly access: Promise<Access>;
   readonly result: Promise<ToolResult>;
@@ -90,7 +97,7 @@ export function createScheduler(deps: SchedulerDeps, signal: AbortSignal): Sched
     access: Promise<Access>,
     earlier: readonly Entry[],
   ): Promise<ToolResult> => {
-    const timer = { startedAt: deps.clock.now() };
+    const timer: Timer = { startedAt: deps.clock.now(), phases: undefined };
     const output = await attempt(part, prepared, access, earlier, timer).catch((error: unknown) =>
       toFailure(error, part.callId),
     );
@@ -98,7 +105,8 @@ export function createScheduler(deps: SchedulerDeps, signal: AbortSignal): Sched
     const durationMs = Math.max(0, deps.clock.now() - timer.startedAt);
     const result: ToolResult = { callId: part.callId, text: output.text, isError };
     try {
-      await deps.emit({ type: "tool_result", ...result, durationMs });
+      const phases = timer.phases?.phases ?? [];
+      await deps.emit({ type: "tool_result", ...result, durationMs, ...(phases.length > 0 ? { phases } : {}) });
     } catch (error) {
       deps.onBug(error, part.callId);
     }
@@ -110,7 +118,7 @@ export function createScheduler(deps: SchedulerDeps, signal: AbortSignal): Sched
     prepared: Prepared,
     access: Promise<Access>,
     earlier: readonly Entry[],
-    timer: { startedAt: number },
+    timer: Timer,
   ): Promise<ToolOutput> => {
     if (!prepared.ok) return { text: prepared.message, isError: true };
     const { tool, call } = prepared;
@@ -120,7 +128,7 @@ export function createScheduler(deps: SchedulerDeps, signal: AbortSignal): Sched
     signal.throwIfAborted();
     return inSlot(() => {
       timer.startedAt = deps.clock.now();
-      return run(part.callId, tool, call);
+      return run(part.callId, tool, call, timer);
     });
   };
 
@@ -137,13 +145,15 @@ export function createScheduler(deps: SchedulerDeps, signal: AbortSignal): Sched
       started.then(resolve, reject);
     });
 
-  const run = async (callId: CallId, tool: Tool, call: ParsedCall): Promise<ToolOutput> => {
+  const run = async (callId: CallId, tool: Tool, call: ParsedCall, timer: Timer): Promise<ToolOutput> => {
     const locations = await call.locations(deps.workspace);
     signal.throwIfAborted();
+    const phases = new PhaseRecorder(deps.clock.now);
+    timer.phases = phases;
     await deps.emit({ type: "tool_started", callId, name: tool.name, kind: tool.kind, title: call.title, locations });
     signal.throwIfAborted();
     const context: ToolContext = { ...deps.portsFor(callId), callId, workspace: deps.workspace, signal };
-    return stopping(call.run(context));
+    return stopping(phases.run(() => call.run(context)));
   };
 
   /** Settles as the running call does; when that ignores the abort for too long, rejects without it. */

@@ -39,6 +39,8 @@ export interface ToolContext {
   readonly turnId: TurnId;
   readonly workspace: Workspace;
   readonly signal: AbortSignal;
+  /** Bytes that a result should have at most, so that it fits the model's window; a tool's own cap may be smaller. */
+  readonly resultBytes?: number;
   /** Shows output while the call runs. */
   readonly report: (text: string) => void;
   /** The file as this session last saw it: the base for an edit when the file has moved on since. */

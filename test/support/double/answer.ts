@@ -36,6 +36,8 @@ export type AnswerBlock =
       readonly opaque: string;
     }
   | { readonly type: "redacted"; readonly id: string; readonly opaque: string }
+  /** The vendor's own summary of the conversation, which comes whole; `null` when it could not write one. */
+  | { readonly type: "compaction"; readonly id: string; readonly text: string | null; readonly opaque: string }
   | {
       readonly type: "call";
       readonly id: string;
@@ -55,7 +57,7 @@ export type AnswerBlock =
 export interface Answer {
   readonly id: string;
   readonly blocks: readonly AnswerBlock[];
-  readonly stop: NonNullable<FullStep["stop"]>;
+  readonly stop: NonNullable<FullStep["stop"]> | "compaction";
   readonly explanation: string | undefined;
   readonly atStart: readonly Action[];
   readonly atHeaders: readonly Action[];

@@ -17,6 +17,7 @@ const stops: Readonly<Record<Answer["stop"], string>> = {
   refusal: "refusal",
   pause_turn: "pause_turn",
   context_window: "model_context_window_exceeded",
+  compaction: "compaction",
 };
 
 const failures: Readonly<Record<Exclude<FailureKind, "badGateway">, readonly [number, string, string]>> = {
@@ -45,7 +46,7 @@ export const anthropicWire: Wire = {
     ...envelope(answer, reply),
     content: wholeBlocks(answer),
     ...stopOf(answer),
-    usage: usageOf(reply, reply.usage.output),
+    usage: usageOf(answer, reply, reply.usage.output),
   }),
   echo: wholeBlocks,
   failure,
@@ -55,18 +56,20 @@ export const anthropicWire: Wire = {
 };
 
 function frames(answer: Answer, reply: Reply): Frame[] {
-  const start = { ...envelope(answer, reply), content: [], ...noStop, usage: usageOf(reply, 1) };
+  const start = { ...envelope(answer, reply), content: [], ...noStop, usage: usageOf(answer, reply, 1) };
   const out: Frame[] = [
     event("message_start", { message: start }),
     { text: sse("ping", { type: "ping" }), tokens: 0, after: [] },
   ];
   for (const [index, block] of answer.blocks.entries()) out.push(...blockFrames(index, block));
-  const { output, thinking } = reply.usage;
+  const { thinking } = reply.usage;
+  const total = totalOf(answer, reply.usage);
   const usage = {
-    input_tokens: reply.usage.input,
-    cache_creation_input_tokens: reply.usage.cacheWrite,
-    cache_read_input_tokens: reply.usage.cacheRead,
-    output_tokens: output,
+    input_tokens: total.input,
+    cache_creation_input_tokens: total.cacheWrite,
+    cache_read_input_tokens: total.cacheRead,
+    output_tokens: total.output,
+    ...(answer.stop === "compaction" ? { iterations: [iterationOf(reply.usage)] } : {}),
     output_tokens_details: { thinking_tokens: thinking },
     server_tool_use: null,
   };
@@ -83,6 +86,8 @@ function blockFrames(index: number, block: AnswerBlock): Frame[] {
   switch (block.type) {
     case "redacted":
       return [start({ type: "redacted_thinking", data: block.opaque }), stop()];
+    case "compaction":
+      return [start(wholeBlock(block)), stop()];
     case "text":
       return [
         start({ citations: null, type: "text", text: "" }),
@@ -123,6 +128,8 @@ function wholeBlock(block: AnswerBlock): Json {
   switch (block.type) {
     case "redacted":
       return { type: "redacted_thinking", data: block.opaque };
+    case "compaction":
+      return { type: "compaction", content: block.text, encrypted_content: null, signature: block.opaque };
     case "text":
       return { citations: null, type: "text", text: block.text };
     case "thinking":
@@ -152,8 +159,26 @@ function envelope(answer: Answer, reply: Reply): { [key: string]: Json } {
   };
 }
 
-function usageOf(reply: Reply, output: number): Json {
-  const { usage } = reply;
+/** What a compaction used is not in the totals, but in an iteration of its own. */
+function totalOf(answer: Answer, usage: Reply["usage"]): Reply["usage"] {
+  const nothing = { input: 0, cacheRead: 0, cacheWrite: 0, cacheWriteLong: 0, output: 0, thinking: 0 };
+  return answer.stop === "compaction" ? nothing : usage;
+}
+
+function iterationOf(usage: Reply["usage"]): Json {
+  return {
+    type: "compaction",
+    input_tokens: usage.input,
+    cache_creation_input_tokens: usage.cacheWrite,
+    cache_read_input_tokens: usage.cacheRead,
+    cache_creation: null,
+    output_tokens: usage.output,
+  };
+}
+
+function usageOf(answer: Answer, reply: Reply, told: number): Json {
+  const usage = totalOf(answer, reply.usage);
+  const output = Math.min(told, usage.output);
   return {
     input_tokens: usage.input,
     cache_creation_input_tokens: usage.cacheWrite,

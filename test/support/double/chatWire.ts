@@ -18,6 +18,7 @@ const stops: Readonly<Record<Answer["stop"], string>> = {
   refusal: "content_filter",
   pause_turn: "stop",
   context_window: "length",
+  compaction: "stop",
 };
 
 /** The Chat Completions wire format. */
@@ -55,7 +56,7 @@ function frames(answer: Answer, reply: Reply): Frame[] {
   const out = [chunk({ role: "assistant", content: "", refusal: null })];
   let index = 0;
   for (const block of answer.blocks) {
-    if (block.type === "redacted") continue;
+    if (block.type === "redacted" || block.type === "compaction") continue;
     if (block.type === "call") {
       out.push(...callChunks(chunk, index, block));
       index += 1;

@@ -5,6 +5,7 @@
  * another attempt at the same step, whatever model or API it now goes to; anything else is the next step.
  */
 import type { Answer } from "./answer.ts";
+import { beginsCompacted, vendorSummary } from "./compaction.ts";
 import type { RecordedRequest } from "./journal.ts";
 import { digest } from "./json.ts";
 import type { Api, RequestView } from "./read.ts";
@@ -24,7 +25,9 @@ export interface Conversation {
   readonly firstUser: string;
   readonly cacheKey: string | undefined;
   /** The conversation of another script whose history this one began with. */
-  readonly parent: Conversation | undefined;
+  parent: Conversation | undefined;
+  /** It has requests that each begin with another conversation's history: for summaries, titles and the like. */
+  readonly forks: boolean;
   /** Ids of the calls it was sent, and what it was told last: a request that holds them is of this conversation. */
   readonly callIds: Set<string>;
   lastText: string;
@@ -32,6 +35,10 @@ export interface Conversation {
   last: RecordedRequest | undefined;
   /** The next request goes back to right before the prompt that holds this text: see `checkRewind`. */
   rewindTo: string | undefined;
+  /** The next request takes back the last compaction. */
+  returns: boolean;
+  /** The newest request before each compaction that is in force, oldest first. */
+  readonly superseded: RecordedRequest[];
 }
 
 /** Finds or begins the conversation of a request. */
@@ -54,28 +61,48 @@ export class Conversations {
     for (const conversation of this.#all.values()) conversation.rewindTo = prompt;
   }
 
-  /** The conversation of a request; `undefined` when no script fits. */
-  find(view: RequestView, headers: Readonly<Record<string, string>>): Conversation | undefined {
-    const script = chooseScript(this.#scripts, view.firstUser, view.lastUser);
+  /** Announces for every conversation that the user takes back its last compaction. */
+  announceReturn(): void {
+    for (const conversation of this.#all.values()) conversation.returns = true;
+  }
+
+  /** The conversation of a request; `undefined` when no script fits. `compacts`: it asks for a compaction. */
+  find(view: RequestView, headers: Readonly<Record<string, string>>, compacts: boolean): Conversation | undefined {
+    const script = chooseScript(this.#scripts, view, compacts) ?? (compacts ? vendorSummary : undefined);
     if (!script) return undefined;
     const prefix = `${this.#scripts.indexOf(script)}:${script.name ?? script.match ?? ""}`;
     const named = headers["x-hermes-conversation"];
-    const key = `${prefix}/${named ?? view.cacheKey ?? digest(view.firstUser).slice(0, 12)}`;
-    const known = this.#all.get(key) ?? this.#continued(script, view, headers);
-    if (known) return known;
+    const forks = compacts || script.matchLast !== undefined;
+    const parent = forks ? (this.#forkedFrom(view) ?? this.#continued(undefined, view, {})) : undefined;
+    const key = `${prefix}/${named ?? parent?.key ?? view.cacheKey ?? digest(view.firstUser).slice(0, 12)}`;
+    const known = this.#all.get(key) ?? (forks ? undefined : this.#continued(script, view, headers));
+    if (known) {
+      if (forks) known.parent = parent;
+      return known;
+    }
     const made: Conversation = {
       key,
       script,
       firstUser: view.firstUser,
       cacheKey: view.cacheKey,
-      parent: this.#continued(undefined, view, {}),
+      parent: forks ? parent : this.#continued(undefined, view, {}),
+      forks,
       callIds: new Set(),
       lastText: "",
       last: undefined,
       rewindTo: undefined,
+      returns: false,
+      superseded: [],
     };
     this.#all.set(key, made);
     return made;
+  }
+
+  /** The conversation whose newest request a request has most of. */
+  #forkedFrom(view: RequestView): Conversation | undefined {
+    const kept = ({ last }: Conversation) => (last?.view ? samePrefix(last.view, view) : 0);
+    const own = [...this.#all.values()].filter((conversation) => !conversation.forks && kept(conversation) > 0);
+    return own.toSorted((a, b) => kept(b) - kept(a))[0];
   }
 
   /** A conversation (of this script, or of any) that goes on under another key: after compaction, or because the client changed the key. */
@@ -88,6 +115,10 @@ export class Conversations {
       .filter((conversation) => !script || conversation.script === script)
       .reverse();
     if (headers["x-hermes-compacted"] === "1") return ofScript[0];
+    if (beginsCompacted(view)) {
+      const own = ofScript.filter((conversation) => !conversation.forks);
+      return own.find(({ last }) => last?.view?.units[0] === view.units[0]) ?? own[0];
+    }
     if (!view.turns.some((turn) => turn.role === "assistant")) return undefined;
     const calls = view.turns.flatMap((turn) => (turn.role === "assistant" ? turn.calls : []));
     const text = view.turns.findLast((turn) => turn.role === "assistant")?.text ?? "";
@@ -97,6 +128,12 @@ export class Conversations {
       ofScript.find((conversation) => text !== "" && conversation.lastText === text)
     );
   }
+}
+
+/** How many messages two requests begin with that are the same. */
+export function samePrefix(earlier: RequestView, view: RequestView): number {
+  const at = earlier.units.findIndex((unit, index) => view.units[index] !== unit);
+  return at < 0 ? earlier.units.length : at;
 }
 
 /** Notes what a conversation is about to be told. */

@@ -89,7 +89,9 @@ function isCutText(full: JsonObject, part: JsonObject): boolean {
 
 /** The same words and the same calls, whatever form they have. */
 function meansTheSame({ answer }: Remembered, turn: AssistantTurn, open: boolean): boolean {
-  const text = answer.blocks.map((block) => (block.type === "text" ? block.text : "")).join("");
+  const text = answer.blocks
+    .map((block) => (block.type === "text" || block.type === "compaction" ? (block.text ?? "") : ""))
+    .join("");
   const calls = answer.blocks.flatMap((block) => (block.type === "call" ? [block] : []));
   const cameCalls = turn.calls.every((call, at) => sameCall(calls[at], call));
   if (!cameCalls || turn.calls.length > calls.length) return false;

@@ -4,9 +4,11 @@
  *
  * Not here: what vendors refuse (`refusals.ts`). Easily got wrong: a client tags a planned break by a header,
  * `x-hermes-compacted: 1` for its history or `x-hermes-changed: model,tools,system` for single settings; then it is none.
- * A test announces that the user goes back to an earlier prompt (`rewindTo`): then exactly that one break is none.
+ * So is a conversation that begins with a compaction which the request before did not have. A test announces that the user
+ * goes back to an earlier prompt (`rewindTo`) or takes back a compaction (`returns`): then exactly that one break is none.
  */
-import type { Conversation } from "./conversations.ts";
+import { beginsCompacted } from "./compaction.ts";
+import { type Conversation, samePrefix } from "./conversations.ts";
 import { recognise } from "./echo.ts";
 import type { RecordedRequest } from "./journal.ts";
 import { canonical, isObject, type JsonObject } from "./json.ts";
@@ -41,18 +43,24 @@ export function checkRequest(
 ): Found[] {
   const { json, view } = record;
   if (!json || !view) return [];
-  const last = conversation?.last;
+  const newest = conversation?.forks ? undefined : conversation?.last;
+  const isReturn = takeReturn(conversation);
+  const last = isReturn ? (conversation?.superseded.pop() ?? newest) : newest;
   const earlier = last?.view?.api === view.api ? last.view : undefined;
-  const tags = readTags(record);
+  const isCompacted = earlier !== undefined && beginsCompacted(view) && earlier.units[0] !== view.units[0];
+  const tags = { ...readTags(record), history: isCompacted };
+  if (isCompacted && last) conversation?.superseded.push(last);
   const rewind = takeRewind(conversation);
   const kept = earlier ? samePrefix(earlier, view) : 0;
   return [
     ...checkAlone(json, view, options),
-    ...checkMarkers(json, view, tags.compacted || rewind !== undefined ? undefined : last, options),
+    ...checkMarkers(json, view, tags.compacted || tags.history || rewind !== undefined ? undefined : last, options),
     ...checkResultOrder(view),
     ...checkEchoes(view, memory, earlier && kept === earlier.units.length ? kept : 0),
     ...(earlier && last && rewind === undefined ? checkAgainst(earlier, view, last, kept, tags) : []),
-    ...(earlier && last && rewind !== undefined ? checkRewind(earlier, view, last, { kept, rewind, tags }) : []),
+    ...(earlier && last && rewind !== undefined
+      ? checkRewinds(view, [last, ...takenBack(conversation)], rewind, tags)
+      : []),
     ...(last?.view ? checkKey(last.view, view) : []),
     ...(last ? checkRetry(last, record) : []),
     ...(conversation && !last && !tags.compacted ? checkFork(conversation, view) : []),
@@ -61,10 +69,12 @@ export function checkRequest(
 
 interface Tags {
   readonly compacted: boolean;
+  /** It begins with a new compaction. */
+  readonly history: boolean;
   readonly changed: ReadonlySet<string>;
 }
 
-function readTags(record: RecordedRequest): Tags {
+function readTags(record: RecordedRequest): Omit<Tags, "history"> {
   const changed = record.headers["x-hermes-changed"] ?? "";
   return {
     compacted: record.headers["x-hermes-compacted"] === "1",
@@ -126,7 +136,7 @@ function checkAgainst(
   view: RequestView,
   last: RecordedRequest,
   kept: number,
-  { compacted, changed }: Tags,
+  { compacted, history, changed }: Tags,
 ): Found[] {
   const out: Found[] = [];
   if (!compacted) {
@@ -134,22 +144,43 @@ function checkAgainst(
       out.push(found("I1", `Tools differ from request ${last.ordinal}: ${firstDifference(earlier.tools, view.tools)}`));
     if (!changed.has("system") && earlier.system.join() !== view.system.join())
       out.push(found("I2", `The system prompt differs from request ${last.ordinal}.`));
-    if (kept < earlier.units.length)
+    if (!history && kept < earlier.units.length)
       out.push(
         found(
           "I3",
           `Message ${kept} differs from request ${last.ordinal}: ${firstDifference(earlier.units, view.units)}`,
         ),
       );
-    else if (earlier.units.length === view.units.length && last.outcome === "complete")
+    else if (!history && earlier.units.length === view.units.length && last.outcome === "complete")
       out.push(found("I3", `The request adds nothing to request ${last.ordinal}, which was answered.`));
-    if (!earlier.images.every((image, at) => view.images[at] === image))
+    if (!history && !earlier.images.every((image, at) => view.images[at] === image))
       out.push(found("I6", "An image that was sent before is gone or was encoded anew."));
   }
   for (const [name, value] of Object.entries(earlier.settings))
     if (view.settings[name] !== value && !changed.has(name))
       out.push(found("I5", `${name} changed from ${value} to ${view.settings[name]}.`));
   return out;
+}
+
+function takeReturn(conversation: Conversation | undefined): boolean {
+  const returns = conversation?.returns === true;
+  if (conversation) conversation.returns = false;
+  return returns;
+}
+
+/** What a request may go back to besides the newest one: those before each compaction. */
+function takenBack(conversation: Conversation | undefined): readonly RecordedRequest[] {
+  return conversation?.superseded.toReversed() ?? [];
+}
+
+/** Going back may take compactions back too: one of the requests before them must be the one that it goes back in. */
+function checkRewinds(view: RequestView, candidates: readonly RecordedRequest[], rewind: string, tags: Tags): Found[] {
+  const results = candidates.flatMap((last) => {
+    const earlier = last.view;
+    if (!earlier) return [];
+    return [checkRewind(earlier, view, last, { kept: samePrefix(earlier, view), rewind, tags })];
+  });
+  return results.find((result) => result.length === 0) ?? results[0] ?? [];
 }
 
 /** What a test has announced holds for one request. */
@@ -175,11 +206,6 @@ function checkRewind(
   if (kept >= at && view.units.length === at + 1) return rest;
   const what = `${kept} messages are as before and ${view.units.length} there are`;
   return [...rest, found("I3", `After the return to message ${at}, ${what}, not ${at} and ${at + 1}.`)];
-}
-
-function samePrefix(earlier: RequestView, view: RequestView): number {
-  const at = earlier.units.findIndex((unit, index) => view.units[index] !== unit);
-  return at < 0 ? earlier.units.length : at;
 }
 
 function firstDifference(before: readonly string[], after: readonly string[]): string {

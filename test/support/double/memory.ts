@@ -51,7 +51,8 @@ export class Memory {
       const thinks = answer.blocks.some((block) => block.type === "thinking" || block.type === "redacted");
       const prefix = thinks ? (prefixDigests(view).at(-1) ?? "") : "";
       for (const block of answer.blocks)
-        if (block.type === "thinking" || block.type === "redacted")
+        if (block.type === "compaction") this.#thoughts.set(block.opaque, { text: block.text ?? "", prefix: "" });
+        else if (block.type === "thinking" || block.type === "redacted")
           this.#thoughts.set(block.opaque, { text: block.type === "thinking" ? block.text : "", prefix });
       if (sent.api === "responses" && json.store !== false)
         this.#stored.set(answer.id, [...this.responsesItems(json), ...echo]);

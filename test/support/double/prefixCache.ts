@@ -226,8 +226,9 @@ function openaiSegments(body: JsonObject, items: readonly Json[]): { text: strin
   return [
     ...head.map((value) => segment(value ?? null)),
     ...items.flatMap((item) => {
-      if (!isObject(item) || !Array.isArray(item.content)) return [segment(item)];
-      return [segment({ ...item, content: null }), ...item.content.map(segment)];
+      const part = isObject(item) ? ["content", "output"].find((name) => Array.isArray(item[name])) : undefined;
+      if (!isObject(item) || part === undefined) return [segment(item)];
+      return [segment({ ...item, [part]: null }), ...asList(item[part]).map(segment)];
     }),
   ];
 }

@@ -165,7 +165,7 @@ function readChat(body: JsonObject): Parts {
   };
 }
 
-const outputTypes = new Set(["reasoning", "function_call", "custom_tool_call"]);
+const outputTypes = new Set(["reasoning", "function_call", "custom_tool_call", "compaction"]);
 
 /** True for an item that a model wrote. */
 export function isOutputItem(item: JsonObject): boolean {

@@ -5,6 +5,7 @@
  * refusal means a bug in the client; a wrong key or an unknown model is the user's affair and is no violation.
  */
 import type { IncomingHttpHeaders } from "node:http";
+import { refuseCompaction } from "./compaction.ts";
 import type { RecordedRequest } from "./journal.ts";
 import { asObjects, asText, isObject, type JsonObject, tokensOf } from "./json.ts";
 import { type Memory, prefixDigests } from "./memory.ts";
@@ -44,7 +45,9 @@ export function refuseRequest(record: RecordedRequest, memory: Memory, options: 
   const { api, json, view } = record;
   if (!json || !view) return { kind: "badRequest", message: "The request body is not a JSON object.", rule: "body" };
   const checks = { anthropic: refuseAnthropic, responses: refuseResponses, chat: refuseChat };
-  const message = checks[api](json, view, record, memory);
+  const beta = record.headers["anthropic-beta"];
+  const message =
+    refuseCompaction(api, json, beta, (seal) => memory.thought(seal)?.text) ?? checks[api](json, view, record, memory);
   return (
     (message === undefined ? undefined : { kind: "badRequest", message, rule: "vendor" }) ??
     refuseModel(api, view.model, options.models) ??
@@ -133,7 +136,9 @@ function refuseTools(json: JsonObject, view: RequestView): string | undefined {
 function refuseMessages(json: JsonObject): string | undefined {
   const messages = asObjects(json.messages);
   if (messages.length === 0) return "messages: at least one message is required";
-  if (messages[0]?.role !== "user") return 'messages: first message must use the "user" role';
+  const [opening] = asBlocks(messages[0]?.content);
+  const isCompacted = isObject(opening) && opening.type === "compaction";
+  if (messages[0]?.role !== "user" && !isCompacted) return 'messages: first message must use the "user" role';
   for (const [at, message] of messages.entries()) {
     const role = asText(message.role);
     if (!["user", "assistant", "system"].includes(role))
@@ -151,7 +156,7 @@ function refuseMessages(json: JsonObject): string | undefined {
         return `messages.${at}.content.${index}.tool_use.input: Input should be a valid dictionary`;
     }
   }
-  return messages.at(-1)?.role === "assistant"
+  return messages.at(-1)?.role === "assistant" && json.compaction === undefined
     ? "This model does not support assistant message prefill. The conversation must end with a user message."
     : undefined;
 }

@@ -55,6 +55,8 @@ function innerFrames(emit: Emit, where: JsonObject, block: AnswerBlock, answer: 
   switch (block.type) {
     case "redacted":
       return [];
+    case "compaction":
+      return [emit("response.compaction.compacting", where)];
     case "thinking": {
       const at = { ...where, summary_index: 0 };
       const name = "response.reasoning_summary";
@@ -106,6 +108,8 @@ function item(block: AnswerBlock, answer: Answer, status: "in_progress" | "compl
   switch (block.type) {
     case "redacted":
       return { id: block.id, type: "reasoning", encrypted_content: done ? block.opaque : "", summary: [] };
+    case "compaction":
+      return { id: block.id, type: "compaction", encrypted_content: done && block.text !== null ? block.opaque : "" };
     case "thinking": {
       const summary = done ? [{ type: "summary_text", text: block.text }] : [];
       return { id: block.id, type: "reasoning", encrypted_content: done ? block.opaque : "", summary };

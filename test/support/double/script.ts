@@ -8,6 +8,7 @@
 import { z } from "zod";
 import type { Json } from "../../../server/src/protocol/types.ts";
 import type { RecordedRequest } from "./journal.ts";
+import type { RequestView } from "./read.ts";
 
 const count = z.int().min(0);
 
@@ -150,6 +151,8 @@ export interface Script {
   readonly match?: string | undefined;
   /** The same for the last user text: for requests that append an instruction to a parent conversation. */
   readonly matchLast?: string | undefined;
+  /** Answers the requests that ask the vendor for a compaction, and no others. */
+  readonly compacts?: boolean | undefined;
   readonly steps: readonly StepSource[];
   /** Go on with the last step for ever instead of refusing further requests. */
   readonly repeatLast?: boolean | undefined;
@@ -159,6 +162,7 @@ const scriptSchema = z.strictObject({
   name: z.string().optional(),
   match: z.string().optional(),
   matchLast: z.string().optional(),
+  compacts: z.boolean().optional(),
   steps: z.array(stepSchema).max(100_000),
   repeatLast: z.boolean().optional(),
 });
@@ -218,10 +222,15 @@ function fillTemplates(step: FullStep, results: readonly { readonly text: string
 }
 
 /** The first script whose patterns fit: those with `matchLast` are asked first, those without a pattern last. */
-export function chooseScript(scripts: readonly Script[], first: string, last: string): Script | undefined {
+export function chooseScript(
+  scripts: readonly Script[],
+  { firstUser: first, lastUser: last }: Pick<RequestView, "firstUser" | "lastUser">,
+  compacts: boolean,
+): Script | undefined {
   const fits = (pattern: string | undefined, text: string) => pattern === undefined || matches(pattern, text);
   const rank = (script: Script) => (script.matchLast !== undefined ? 0 : script.match !== undefined ? 1 : 2);
   return scripts
+    .filter((script) => (script.compacts === true) === compacts)
     .filter((script) => fits(script.match, first) && fits(script.matchLast, last))
     .sort((a, b) => rank(a) - rank(b))[0];
 }

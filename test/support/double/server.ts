@@ -11,6 +11,7 @@ import { messageOf } from "../../../server/src/base/errors.ts";
 import { type Answer, buildAnswer } from "./answer.ts";
 import { anthropicWire } from "./anthropicWire.ts";
 import { chatWire } from "./chatWire.ts";
+import { asCompaction, asksToCompact } from "./compaction.ts";
 import { control } from "./control.ts";
 import { Conversations, noteAnswer, placeRequest } from "./conversations.ts";
 import { diagnose } from "./diagnostics.ts";
@@ -26,6 +27,7 @@ import { type Api, readRequest } from "./read.ts";
 import { type Refusal, refuseKey, refuseRequest } from "./refusals.ts";
 import { responsesWire } from "./responsesWire.ts";
 import { type FullFault, type FullStep, readStep, type Script } from "./script.ts";
+import { cutSilently } from "./silentCut.ts";
 import { Pace, type Timing } from "./timing.ts";
 import { outputTokens, type Reply, type Wire } from "./wire.ts";
 
@@ -47,6 +49,8 @@ export interface DoubleOptions {
   readonly key?: string;
   /** Tokens above which a request is refused as too long. Default: no limit. */
   readonly contextWindow?: number;
+  /** Tokens to which a Chat prompt is cut without a word, as Ollama does beyond `num_ctx`. Default: never. */
+  readonly cutAbove?: number;
   /** Replaces the smallest cacheable prefix of every Anthropic model. */
   readonly minimumPrefix?: number;
   /** Loopback port; 0 (the default) takes a free one. */
@@ -146,6 +150,11 @@ export class ModelDouble implements AsyncDisposable {
     this.#conversations.announceRewind(prompt);
   }
 
+  /** The next request of each conversation takes back its last compaction. */
+  announceReturn(): void {
+    this.#conversations.announceReturn();
+  }
+
   /** Plays other scripts from now on; conversations begin anew, the cache stays. */
   setScript(script: Script | readonly Script[]): void {
     this.#conversations.reset([script].flat());
@@ -212,9 +221,12 @@ export class ModelDouble implements AsyncDisposable {
     const record = this.#record(api, path, request, body);
     const refusal = refuseKey(api, request.headers, this.#options.key) ?? unreadable(record);
     if (refusal || !record.json || !record.view) return this.#refuse(record, response, refusal ?? notJson);
-    const conversation = this.#conversations.find(record.view, record.headers);
+    const compacts = asksToCompact(api, record.json);
+    const conversation = this.#conversations.find(record.view, record.headers, compacts);
     record.conversation = conversation?.key ?? "";
-    const found = checkRequest(record, conversation, this.#memory, this.#options);
+    // A warm-up adds nothing to its conversation, and one that does not fit it is seen by what is read later.
+    const checked = isWarmUp(record.json) ? undefined : conversation;
+    const found = checkRequest(record, checked, this.#memory, this.#options);
     for (const { rule, message } of found) this.#violate(record, rule, message);
     const refused = refuseRequest(record, this.#memory, this.#options);
     if (refused) return this.#refuse(record, response, refused);
@@ -238,6 +250,7 @@ export class ModelDouble implements AsyncDisposable {
         `${this.#options.seed ?? "double"}/${record.conversation}/${record.step}/${record.attempt}`,
         faults,
       );
+      if (compacts) answer = asCompaction(answer, step);
     } catch (error) {
       return this.#refuse(record, response, lost(messageOf(error)));
     }
@@ -251,7 +264,11 @@ export class ModelDouble implements AsyncDisposable {
   #share(record: RecordedRequest): CacheShare {
     const json = record.json ?? {};
     if (record.api === "anthropic") return this.#cache.anthropic(json);
-    if (record.api === "chat") return this.#cache.openai(json, asList(json.messages));
+    if (record.api === "chat") {
+      const { cutAbove } = this.#options;
+      const read = cutAbove === undefined ? json : cutSilently(json, cutAbove);
+      return this.#cache.openai(read, asList(read.messages));
+    }
     return this.#cache.openai(json, this.#memory.responsesItems(json));
   }
 

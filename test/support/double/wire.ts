@@ -77,6 +77,7 @@ export function outputTokens(answer: Answer): { output: number; thinking: number
   let thinking = 0;
   for (const block of answer.blocks) {
     if (block.type === "redacted") thinking += tokensOf(block.opaque);
+    else if (block.type === "compaction") output += tokensOf(block.text ?? "");
     else if (block.type === "thinking") thinking += tokensOf(block.text);
     else output += tokensOf(block.type === "call" ? block.name + block.arguments : block.text);
   }

@@ -13,6 +13,7 @@ import { Review } from "../../../client/src/review.ts";
 import type { Clock } from "../../../server/src/base/async.ts";
 import { RequestError } from "../../../server/src/base/errors.ts";
 import { AgentHost } from "../../../server/src/host.ts";
+import { TokenCounts } from "../../../server/src/model/tokens.ts";
 import type { ReviewParams } from "../../../server/src/protocol/methods.ts";
 import type { PendingFile, SessionId, SessionUpdate, TurnId } from "../../../server/src/protocol/types.ts";
 import { createMemoryStore } from "../../../server/src/storage/memory.ts";
@@ -151,12 +152,15 @@ class Stage {
     });
     const clock: Clock = { now: () => 0, sleep: this.#gates.sleep };
     const host = new AgentHost({
+      tokens: new TokenCounts(),
       store: this.#store,
       workspace: createEditorWorkspace(this.#held(disk), wire.port, clock),
       createRegistry: () => createRegistry(createBuiltinTools({ clock })),
       models: {
         list: async () => ({ models: [], selected: "" }) as never,
         resolve: async () => ({ spec: model, provider: this.#agent, costOf: () => undefined }),
+        ready: async () => [],
+        known: async () => [],
         select: async () => undefined,
         setCredential: () => undefined,
       },
@@ -168,6 +172,7 @@ class Stage {
         this.#review.take({ sessionId, files });
       },
       trusted: () => true,
+      compaction: () => ({ strategy: "none", maxSteps: 0, pruneSimilar: false }),
       maxSteps: () => 1_000,
       concurrency: () => 4,
       clock,

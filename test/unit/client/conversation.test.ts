@@ -66,6 +66,28 @@ const list = (selected: string, models: readonly ModelChoice[] = say.models): Li
 });
 const types = (posted: readonly ToPanel[]) => posted.map(({ type }) => type);
 
+/** What the next request costs is asked anew after each turn. */
+const asksForecast = `session/warmUp ${JSON.stringify({ intent: "focus", sessionId })}`;
+
+test("who writes is prepared for, and the page is told what the next request finds and costs", async () => {
+  const forecast = { tokens: 9_000, warmUntilAt: 5, anewUsd: { "a/b": 0.02 } };
+  const { conversation, asked, posted } = world({ "session/warmUp": () => ({ forecast }) }, {}, [
+    ["session", sessionId],
+  ]);
+  await conversation.warmUp("typing");
+  expect(asked).toEqual([`session/warmUp ${JSON.stringify({ intent: "typing", sessionId })}`]);
+  expect(posted).toEqual([{ type: "forecast", sessionId, forecast }]);
+});
+
+test("who writes without a key is not disturbed by that", async () => {
+  const refuse = () => {
+    throw refusal("needs_key", "There is no key.");
+  };
+  const { conversation, posted } = world({ "session/warmUp": refuse });
+  await conversation.warmUp("focus");
+  expect(posted).toEqual([]);
+});
+
 test("the first prompt makes a session, which is remembered, and takes the references along", async () => {
   const reference = { type: "reference", label: "a.ts:1", text: "let a" } as const;
   const { conversation, asked, posted, memory } = world(
@@ -74,7 +96,11 @@ test("the first prompt makes a session, which is remembered, and takes the refer
   );
   await conversation.submit("Hi");
   const prompt = [{ type: "text", text: "Hi" }, reference];
-  expect(asked).toEqual(["session/new {}", `session/prompt ${JSON.stringify({ sessionId, prompt, origin: "panel" })}`]);
+  expect(asked).toEqual([
+    "session/new {}",
+    `session/prompt ${JSON.stringify({ sessionId, prompt, origin: "panel" })}`,
+    asksForecast,
+  ]);
   expect(types(posted)).toEqual(["session", "prompt_settled"]);
   expect(memory.get("session")).toBe(sessionId);
   await conversation.submit("More");
@@ -92,6 +118,7 @@ test("asking again asks the model, in a new session, with the same prompt", asyn
   expect(asked).toEqual([
     "session/new {}",
     `session/prompt ${JSON.stringify({ sessionId, prompt, origin: "panel", fresh: true })}`,
+    asksForecast,
   ]);
   expect(types(posted)).toEqual(["session", "session", "prompt_settled"]);
 });
@@ -219,4 +246,14 @@ test("the last turn that changed files and is not undone yet is undone", async (
   await conversation.open(sessionId);
   expect(await conversation.undoLast()).toBe(true);
   expect(asked.at(-1)).toBe(`session/undo ${JSON.stringify({ sessionId, turnId: say.turnId })}`);
+});
+
+test("a session is shown by its newest turns, and by twice as many as there are when earlier ones are wanted", async () => {
+  const loaded = { events: [], live: [], running: false, hasEarlier: true };
+  const { conversation, asked, posted } = world({ "session/load": () => loaded }, {}, [["session", "s1"]]);
+  await conversation.open("s1" as SessionId);
+  await conversation.showEarlier(14);
+  await conversation.open("s2" as SessionId);
+  expect(asked.map((line) => JSON.parse(line.replace("session/load ", "")).turns)).toEqual([5, 28, 5]);
+  expect(posted.every((message) => message.type === "session" && message.hasEarlier)).toBe(true);
 });

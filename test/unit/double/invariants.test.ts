@@ -323,6 +323,29 @@ describe("Messages", () => {
     expect(double.requests.at(-1)?.step).toBe(1);
   });
 
+  describe("a conversation that begins with a compaction", () => {
+    const carried = { role: "user", content: "<compacted-conversation> what was said </compacted-conversation>" };
+    const compacted = (body: Loose, text = "Go on.") => ({
+      ...body,
+      messages: [carried, { role: "user", content: text }],
+    });
+
+    test("replaces the history, and the script goes on", async () => {
+      expect(await rules("anthropic", compacted)).toEqual([]);
+      expect(double.requests.at(-1)?.step).toBe(1);
+    });
+
+    test("must keep the tools", async () => {
+      expect(await rules("anthropic", (body) => ({ ...compacted(body), tools: [] }))).toContain("I1");
+    });
+
+    test("is one break and no more", async () => {
+      expect(await rules("anthropic", compacted)).toEqual([]);
+      await post("anthropic", compacted(clients.anthropic.first(), "Go back."));
+      expect(double.violations.map(({ rule }) => rule)).toContain("I3");
+    });
+  });
+
   test("drop_block allows a changed prefix", async () => {
     const thinking = { type: "adaptive", block_binding: { prefix_mismatch_behavior: "drop_block" } };
     const spoil = (body: Loose) => ({ ...body, thinking, tools: [] });

@@ -2,13 +2,14 @@
  * Numbers, times and paths as people read them, as tables.
  */
 import { expect, test } from "vitest";
-import { ago, count, dollars, duration, relativePath, splitPath } from "../../../media/format.ts";
+import { ago, relativePath, splitPath } from "../../../media/format.ts";
 import { changedFiles } from "../../../media/turnState.ts";
 import type { FileChange } from "../../../server/src/protocol/types.ts";
+import { aboutTokens, count, dollars, duration, percent } from "../../../server/src/report/numbers.ts";
 import { blob } from "../../support/panelMessages.ts";
 
 test.each([
-  [40, "0.0 s"],
+  [40, "40 ms"],
   [1234, "1.2 s"],
   [59_400, "59 s"],
   [200_000, "3 min 20 s"],
@@ -21,10 +22,21 @@ test.each([
   [1_200_000, "1.2M"],
 ])("%d is %s", (value, expected) => expect(count(value)).toBe(expected));
 
+test("tokens are said to be about as many as the bytes make", () => {
+  expect(aboutTokens(400, 4)).toBe("≈ 100 tokens");
+  expect(aboutTokens(4_801, 4)).toBe("≈ 1.2k tokens");
+});
+
 test.each([
   [0.00123, "$0.0012"],
   [1.5, "$1.50"],
 ])("%d dollars are %s", (value, expected) => expect(dollars(value)).toBe(expected));
+
+test.each([
+  [0, "0 %"],
+  [0.001, "< 1 %"],
+  [0.615, "62 %"],
+])("%d is %s", (share, expected) => expect(percent(share)).toBe(expected));
 
 test.each([
   [30_000, "just now"],

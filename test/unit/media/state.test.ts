@@ -11,10 +11,13 @@ import {
   pendingFiles,
   reduce,
   turnsOf,
+  usdPerToken,
 } from "../../../media/state.ts";
 import type { TurnView } from "../../../media/turnState.ts";
 import type { ToPanel } from "../../../server/src/protocol/panel.ts";
 import type {
+  CompactionId,
+  CompactionReason,
   RestoreId,
   RestoreTarget,
   SessionDelta,
@@ -22,6 +25,7 @@ import type {
   SessionId,
   TurnId,
 } from "../../../server/src/protocol/types.ts";
+import { compacted } from "../../support/events.ts";
 import * as say from "../../support/panelMessages.ts";
 
 const { sessionId, turnId } = say;
@@ -66,6 +70,8 @@ function outline(turn: TurnView): readonly string[] {
   return [
     ...turn.blocks.map((block) => {
       if (block.kind === "call") return `${block.callId} ${turn.calls.get(block.callId)?.state}`;
+      if (block.kind === "compaction")
+        return block.isUndone ? "(compaction undone)" : `(compacted by ${block.event.means})`;
       return block.kind === "notice" ? `(${block.message})` : `${block.kind}: ${block.text}`;
     }),
     ...turn.open.map((block) =>
@@ -75,6 +81,62 @@ function outline(turn: TurnView): readonly string[] {
 }
 
 const begun = [say.started("Hi"), stepStarted(1)];
+
+describe("a turn at a limit", () => {
+  const resolved = (choice: Extract<SessionEventBody, { type: "budget_resolved" }>["choice"]): SessionEventBody => ({
+    type: "budget_resolved",
+    turnId,
+    choice,
+    by: "user",
+  });
+
+  test("holds its question until that is answered, also for a page that is told everything again", () => {
+    const waits = current(streamed([...begun, say.atLimit()]));
+    expect(waits.limit).toMatchObject({ proposed: 2e9, cheaper: { label: "Claude Haiku 5.5" } });
+    const raised = current(streamed([...begun, say.atLimit(), resolved({ type: "raise", limit: 2e9 })]));
+    expect(raised.limit).toBeUndefined();
+    expect(outline(raised)).toEqual(["(The limit of $1.00 for today would be passed. You raised it.)"]);
+    const cheaper = current(streamed([...begun, say.atLimit(), resolved({ type: "cheaper" })]));
+    expect([cheaper.limit, cheaper.blocks]).toEqual([undefined, []]);
+  });
+
+  test("asks nothing any more once it has ended, as after a host that was killed", () => {
+    const ended = current(streamed([...begun, say.atLimit(), { type: "turn_finished", turnId, stopReason: "error" }]));
+    expect(ended.limit).toBeUndefined();
+  });
+
+  test("a model that rules chose is shown with its reason, until another goes on", () => {
+    const routed: SessionEventBody = {
+      type: "model_routed",
+      turnId,
+      model: "a/m",
+      label: "M",
+      strategy: "adaptive",
+      rule: "speed",
+      reason: "a short question",
+    };
+    expect(current(streamed([say.started("Hi"), routed])).routed).toEqual({
+      label: "M",
+      strategy: "adaptive",
+      reason: "a short question",
+    });
+    const change = { from: "a/m", to: "b/m", label: "B", reason: "It failed.", price: "cheaper" } as const;
+    const changed = streamed([say.started("Hi"), routed, { type: "model_changed", turnId, step: 1, ...change }]);
+    expect(current(changed)).not.toHaveProperty("routed");
+  });
+});
+
+test("a forecast is of the session on screen, and gives what a token costs anew", () => {
+  const forecast = { tokens: 80_000, warmUntilAt: 1, anewUsd: { "a/b": 0.2 } };
+  const shown = reduce(initialState, { type: "session", sessionId: "f1" as SessionId, events: [], live: [] });
+  const chosen = reduce(shown, { type: "models", models: [], selected: "a/b" });
+  const told = reduce(chosen, { type: "forecast", sessionId: "f1" as SessionId, forecast });
+  expect([told.forecast, usdPerToken(told), usdPerToken(chosen)]).toEqual([forecast, 0.0000025, undefined]);
+  expect(reduce(chosen, { type: "forecast", sessionId: "f2" as SessionId, forecast }).forecast).toBeUndefined();
+  expect(
+    reduce(told, { type: "session", sessionId: "f2" as SessionId, events: [], live: [] }).forecast,
+  ).toBeUndefined();
+});
 
 describe("a turn streams", () => {
   const rows: readonly [string, readonly SessionEventBody[], readonly SessionDelta[], readonly string[]][] = [
@@ -279,6 +341,41 @@ describe("a turn's record", () => {
   });
 });
 
+describe("a compaction", () => {
+  const compacting = (reason: CompactionReason, isRunning = true): SessionDelta => ({
+    type: "compaction_delta",
+    isRunning,
+    reason,
+  });
+  const finished: SessionEventBody = { type: "turn_finished", turnId, stopReason: "end_turn" };
+  const compactionId = compacted().compactionId;
+
+  test("is a line of its turn, and counts among its costs", () => {
+    const turn = current(streamed([...begun, say.stepEnded(1), compacted(), stepStarted(2)]));
+    expect(outline(turn)).toEqual(["(compacted by vendor)"]);
+    expect([turn.usage.cacheReadTokens, turn.cost]).toEqual([87_200, 0.0419]);
+  });
+
+  test("that was undone says so, also in an earlier turn", () => {
+    const undone: SessionEventBody = { type: "compaction_undone", compactionId };
+    const again = say.started("Again", false, "t2" as typeof turnId);
+    const turns = (...events: readonly SessionEventBody[]) =>
+      turnsOf(streamed([...begun, finished, compacted(), ...events]).session).map(outline);
+    expect(turns(undone)).toEqual([["(compaction undone)"]]);
+    expect(turns(again, undone)).toEqual([["(compaction undone)"], []]);
+  });
+
+  test.each([
+    { reason: "boundary", running: false },
+    { reason: "manual", running: true },
+  ] as const)("by $reason is shown while it runs, and keeps from sending: $running", ({ reason, running }) => {
+    const during = streamed([...begun, finished], compacting(reason));
+    expect([during.session.compacting, isRunning(during)]).toEqual([reason, running]);
+    const after = reduce(during, { type: "updates", sessionId, updates: [compacting(reason, false)] });
+    expect([after.session.compacting, isRunning(after)]).toEqual([undefined, false]);
+  });
+});
+
 describe("the page", () => {
   const running: ToPanel = { type: "session", sessionId, events: say.numbered(begun), live: [text("Hel")] };
 
@@ -290,7 +387,7 @@ describe("the page", () => {
 
   test("ignores updates of other sessions, and events that it has", () => {
     const state = pageAfter(running);
-    const other = "s2" as SessionId;
+    const other = "f2" as SessionId;
     expect(reduce(state, { type: "updates", sessionId: other, updates: [text("x")] })).toBe(state);
     const again = reduce(state, { type: "updates", sessionId, updates: say.numbered(begun) });
     expect(turnsOf(again.session)).toEqual(turnsOf(state.session));
@@ -332,4 +429,43 @@ test("what is pending is told for all sessions, and the page takes that of its o
   expect(pendingFiles(page)).toEqual([own]);
   expect(pendingFiles(reduce(page, { type: "pending", files: [] }))).toEqual([]);
   expect([page.follow, reduce(page, { type: "follow", on: true }).follow]).toEqual([false, true]);
+});
+
+describe("the context meter", () => {
+  const context = { window: 100_000, reserve: 20_000, parts: say.contextOf(40_000).parts };
+  const measured: SessionEventBody = { ...say.stepEnded(1), context } as SessionEventBody;
+  const later = (...bodies: readonly SessionEventBody[]) => {
+    const state = pageAfter({ type: "session", sessionId, events: say.numbered([...begun, measured]), live: [] });
+    return reduce(state, { type: "updates", sessionId, updates: say.numbered(bodies, 20) }).session.context;
+  };
+  const compacted: SessionEventBody = {
+    type: "compacted",
+    compactionId: "k1" as CompactionId,
+    reason: "manual",
+    means: "summary",
+    messages: 9,
+    summary: "All that was said.",
+    carried: "",
+    model: "test/model",
+    tokensBefore: 49_400,
+    tokensAfter: 12_000,
+    usage: { inputTokens: 0, cacheReadTokens: 0, cacheWriteTokens: 0, outputTokens: 0, thinkingTokens: 0 },
+    durationMs: 10,
+  };
+
+  test("keeps what the last request took, also where a step had none", () => {
+    expect(pageAfter().session.context).toBeUndefined();
+    expect(later(say.stepEnded(2))).toEqual(context);
+  });
+
+  test("after a compaction there is a summary in place of the conversation", () => {
+    expect(later(compacted)?.parts).toEqual({ ...context.parts, summary: 3_000, history: 0, attached: 0 });
+    expect(later(compacted, { type: "compaction_undone", compactionId: "k1" as CompactionId })).toBeUndefined();
+  });
+
+  test("is not known while the conversation is another, and not touched by a restore of files", () => {
+    const target: RestoreTarget = { type: "turn", turnId };
+    expect(later(restoring("r1", target, [turnId], [turnId]))).toBeUndefined();
+    expect(later(restoring("r1", target, [turnId], []))).toEqual(context);
+  });
 });

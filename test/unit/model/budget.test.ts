@@ -9,7 +9,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { ProviderError } from "../../../server/src/base/errors.ts";
-import { BudgetError, type Limits, withBudget } from "../../../server/src/model/budget.ts";
+import { BudgetError, type Limits, raiseLimits, withBudget } from "../../../server/src/model/budget.ts";
+import { proposeLimit } from "../../../server/src/model/budgetWords.ts";
 import { costOf, fromUsd } from "../../../server/src/model/price.ts";
 import type { ModelMessage, ModelRequest, Provider } from "../../../server/src/model/provider.ts";
 import { withRetry } from "../../../server/src/model/retry.ts";
@@ -102,14 +103,22 @@ async function drain(provider: Provider, request: ModelRequest): Promise<"done" 
 }
 
 /** A turn that goes on until it is refused, each step with a longer prompt. */
-async function runTurn(provider: Provider, turn: string, steps: number): Promise<string> {
+async function runTurn(
+  provider: Provider,
+  turn: string,
+  steps: number,
+  /** Asked at a limit; true when that was raised. */
+  raise?: (account: { readonly sessionId: SessionId; readonly turnId: TurnId }) => Promise<boolean>,
+): Promise<string> {
   const messages: ModelMessage[] = [userMessage(`Do ${turn}.`)];
   const account = { ...requestAccount, sessionId: `s-${turn}` as SessionId, turnId: turn as TurnId };
   for (let step = 0; step < steps; step++) {
-    const end = await drain(
-      provider,
-      modelRequest({ model, account, messages: [...messages], maxOutputTokens: 2_000 }),
-    );
+    // Now and then the conversation is summarised, or its prefix warmed, between two steps.
+    const purpose = (["turn", "turn", "summary", "warm_up"] as const)[step % 4] ?? "turn";
+    const maxOutputTokens = purpose === "warm_up" ? 1 : 2_000;
+    const asked = modelRequest({ model, account: { ...account, purpose }, messages: [...messages], maxOutputTokens });
+    let end = await drain(provider, asked);
+    while (end === "budget" && (await raise?.(account))) end = await drain(provider, asked);
     if (end === "budget") return end;
     messages.push(userMessage(`Step ${step} of ${turn}.`.repeat(5)));
   }
@@ -146,6 +155,81 @@ describe("20 turns at once, with failures, retries and cut answers", () => {
   });
 });
 
+describe("20 turns at once that wait at a limit and go on", () => {
+  test.each([
+    ["day", "tokens", 40_000],
+    ["day", "nano", fromUsd(0.4)],
+    ["month", "requests", 20],
+  ] as const)("a %s's limit on %s is never passed, before and after each raise", async (period, unit, first) => {
+    for (const seed of [1, 2, 3]) {
+      now += 40 * 24 * 3_600_000;
+      const vendor = createVendor(seeded(seed), true);
+      const overshoots: string[] = [];
+      let limit: number = first;
+      const check = () => {
+        const spent = { tokens: vendor.tokens, nano: vendor.nano, requests: vendor.requests }[unit];
+        if (spent > limit) overshoots.push(`${spent} of ${limit}`);
+        return spent;
+      };
+      const ledgers = [openSpending(), openSpending()] as const;
+      const hosts = ledgers.map((ledger) =>
+        withRetry({ clock: fakeClock(), random: () => 0, maxAttempts: 4, maxTotalMs: 60_000, patient: true })(
+          withBudget({ ledger, limits: () => ({ [period]: { [unit]: first } }) })(vendor),
+        ),
+      );
+      /** Three times somebody says yes; the others find that it was raised, and ask again. */
+      const raise = (seen: { limit: number }, host: number) => async (account: Parameters<Spending["raise"]>[0]) => {
+        check();
+        if (seen.limit === limit) {
+          if (limit >= first * 4) return false;
+          limit += first;
+          await ledgers[host]?.raise(account, { period, unit, over: first, limit });
+        }
+        seen.limit = limit;
+        return true;
+      };
+      await Promise.all(
+        Array.from({ length: 20 }, (_, turn) =>
+          runTurn(hosts[turn % 2] as Provider, `w${seed}-${turn}`, 12, raise({ limit }, turn % 2)),
+        ),
+      );
+      expect(limit).toBe(first * 4);
+      expect(check()).toBeGreaterThan(first);
+      expect(overshoots).toEqual([]);
+    }
+  });
+});
+
+test("a request waits for those of its own host that have set aside what they will not use, and not for others", async () => {
+  const gates = new Map<string, () => void>();
+  const vendor: Provider = {
+    async *stream({ account }) {
+      await new Promise<void>((open) => gates.set(account.turnId, open));
+      yield { type: "done", stop: "end_turn", usage: { ...noUsage, inputTokens: 100, outputTokens: 100 } };
+    },
+  };
+  const limits: Limits = { day: { tokens: 12_000 }, turn: { tokens: 5_000 } };
+  const provider = withBudget({ ledger: openSpending(), limits: () => limits })(vendor);
+  const ask = (turn: string, maxOutputTokens = 4_000) =>
+    drain(provider, modelRequest({ model, maxOutputTokens, account: { ...requestAccount, turnId: turn as TurnId } }));
+  const first = [ask("a"), ask("b"), ask("c", 3_000)];
+  await expect.poll(() => gates.size).toBe(3);
+  // The day is full, but only by what was set aside; the turn of "a" is full with its own.
+  const fourth = ask("d");
+  const abort = new AbortController();
+  const stopped = collectUntilAbort(provider, abort.signal);
+  abort.abort();
+  await expect(stopped).rejects.toMatchObject({ name: "AbortError" });
+  gates.get("a")?.();
+  await expect.poll(() => gates.has("d")).toBe(true);
+  for (const open of gates.values()) open();
+  expect(await Promise.all([...first, fourth])).toEqual(["done", "done", "done", "done"]);
+
+  async function collectUntilAbort(limited: Provider, signal: AbortSignal): Promise<void> {
+    for await (const _ of limited.stream(modelRequest({ model, maxOutputTokens: 4_000 }), signal));
+  }
+});
+
 test("what the vendor has counted bounds the next prompt, so that a limit is used nearly up", async () => {
   const limits: Limits = { turn: { tokens: 30_000 } };
   const vendor: Provider = {
@@ -179,7 +263,7 @@ test("the answer is made shorter before a request is refused, and the refusal ha
   expect(asked[1]).toBeLessThan(3_000);
   await expect(drainOrThrow(provider)).rejects.toMatchObject({
     message: expect.stringMatching(
-      /^The limit of 6000 tokens for this turn would be passed: 6200 tokens are spent or set aside/,
+      /^The limit of 6000 tokens for this turn would be passed: 6200 tokens spent or set aside/,
     ),
     reached: { period: "turn", unit: "tokens", limit: 6_000, spent: 6_200 },
   });
@@ -195,6 +279,15 @@ test("a model without a price is refused under a limit on money, a local one is 
   );
   expect(await drain(provider, modelRequest({ model: modelSpec() }))).toBe("budget");
   expect(await drain(provider, modelRequest({ model: modelSpec({ local: true }) }))).toBe("done");
+});
+
+test.each([
+  [{ unit: "nano", limit: 1e9, spent: 9e8, needed: 2e8 }, 2e9],
+  [{ unit: "nano", limit: 5e7, spent: 5e7, needed: 1e6 }, 1e8],
+  [{ unit: "tokens", limit: 100_000, spent: 90_000, needed: 250_000 }, 500_000],
+  [{ unit: "requests", limit: 1, spent: 1, needed: 1 }, 2],
+] as const)("a round limit that is enough is proposed: %j", (reached, proposed) => {
+  expect(proposeLimit({ period: "day", ...reached })).toBe(proposed);
 });
 
 describe("the ledger", () => {
@@ -214,6 +307,40 @@ describe("the ledger", () => {
       session: { requests: 1, tokens: 15, nano: 5 },
     });
     expect((await readdir(folder)).toSorted()).toEqual(["2026-11.jsonl", "2026-12.jsonl"]);
+  });
+
+  test("a raise holds for its period alone, in every host, and only over the limit that it raised", async () => {
+    const [one, two] = [openSpending(), openSpending()];
+    const raise = { unit: "tokens", over: 100, limit: 200 } as const;
+    await one.raise(account, { period: "session", ...raise });
+    await one.raise(account, { period: "day", ...raise, limit: 300 });
+    const raised = async (whose: Parameters<Spending["standing"]>[0], limits: Limits) =>
+      raiseLimits(limits, (await two.standing(whose)).raises);
+    const set = { session: { tokens: 100 }, day: { tokens: 100 } };
+    expect(await raised(account, set)).toEqual({ session: { tokens: 200 }, day: { tokens: 300 } });
+    expect(await raised({ sessionId: "other" as SessionId }, set)).toEqual({ ...set, day: { tokens: 300 } });
+    expect(await raised({}, set)).toEqual({ ...set, day: { tokens: 300 } });
+    // The user has set other limits since.
+    const other = { session: { tokens: 90 }, day: { requests: 100 } };
+    expect(await raised(account, other)).toEqual(other);
+    // Two hosts raise at the same time: the higher one holds.
+    await two.raise(account, { period: "day", ...raise, limit: 250 });
+    expect(await raised(account, set)).toMatchObject({ day: { tokens: 300 } });
+    now += 24 * 3_600_000;
+    expect(await raised(account, set)).toEqual({ session: { tokens: 200 }, day: { tokens: 100 } });
+    now += 10 * 24 * 3_600_000;
+    expect(await raised(account, set)).toMatchObject({ session: { tokens: 200 } });
+    expect(await one.rows(2)).toEqual([]);
+  });
+
+  test("a damaged raise counts for nothing", async () => {
+    await openSpending().raise(account, { period: "day", unit: "tokens", over: 1, limit: 2 });
+    const path = join(folder, "2026-11.jsonl");
+    const line = { type: "raised", id: "x", at: now, unit: "tokens", over: 1, limit: 9 };
+    for (const period of ["year", undefined]) await appendFile(path, `${JSON.stringify({ ...line, period })}\n`);
+    await appendFile(path, `${JSON.stringify({ ...line, period: "day", limit: "9" })}\n`);
+    const { raises } = await openSpending().standing({});
+    expect(raises).toEqual([{ period: "day", unit: "tokens", over: 1, limit: 2 }]);
   });
 
   test("is there again after a restart; what was reserved by a host that was killed counts in full", async () => {

@@ -42,6 +42,19 @@ describe("costOf", () => {
     expect(costOf(haiku, { ...usage, inputTokens: 40_001 })).toBe(5 * (4_000_100 + 500_000 + 1_250_000 + 500_000));
   });
 
+  test("charges twice the input for what is written for an hour, and reserves it only where that is asked for", () => {
+    const { price: sonnet } = findModel("claude-sonnet-5-5");
+    const written = { ...noUsage, cacheWriteTokens: 10_000, longCacheWriteTokens: 4_000 };
+    expect(costOf(sonnet, written)).toBe(fromUsd(0.006 * 2.5 + 0.004 * 4));
+    if (!sonnet) throw new Error("It has a price.");
+    expect([highestCost(sonnet, 10_000, 0), highestCost(sonnet, 10_000, 0, true)]).toEqual([
+      fromUsd(0.025),
+      fromUsd(0.04),
+    ]);
+    const all = { ...noUsage, cacheWriteTokens: 10_000, longCacheWriteTokens: 10_000 };
+    expect(costOf(sonnet, all)).toBe(highestCost(sonnet, 10_000, 0, true));
+  });
+
   test("knows nothing of a price that is not there", () => {
     expect(costOf(undefined, usage)).toBeUndefined();
   });

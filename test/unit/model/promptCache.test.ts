@@ -54,7 +54,40 @@ test.each<{ name: string; messages: CacheableMessage[]; expected: [number, numbe
     ],
   },
 ])("$name", ({ messages, expected }) => {
-  expect(placeBreakpoints(messages)).toEqual(expected.map(([message, block]) => ({ message, block })));
+  expect(placeBreakpoints(messages)).toEqual(expected.map(([message, block]) => ({ message, block, long: false })));
+});
+
+test.each<{ name: string; messages: CacheableMessage[]; expected: [number, number, boolean][] }>([
+  { name: "a prompt is the tail", messages: [user(1), assistant(1), user(2)], expected: [[2, 1, true]] },
+  {
+    name: "its end stays marked while the turn goes on",
+    messages: [user(1), assistant(1), user(1), assistant(2), user(2, "tool_result")],
+    expected: [
+      [2, 0, true],
+      [4, 1, false],
+    ],
+  },
+  {
+    name: "markers within a long prompt are for an hour too, since none may follow a shorter one",
+    messages: [user(1), assistant(1), user(25)],
+    expected: [
+      [2, 13, true],
+      [2, 24, true],
+    ],
+  },
+  {
+    name: "a long step needs them all",
+    messages: [user(1), assistant(50), user(50, "tool_result")],
+    expected: [
+      [1, 14, false],
+      [1, 29, false],
+      [2, 49, false],
+    ],
+  },
+])("where the user pauses: $name", ({ messages, expected }) => {
+  expect(placeBreakpoints(messages, true)).toEqual(
+    expected.map(([message, block, long]) => ({ message, block, long })),
+  );
 });
 
 test("a breakpoint is never more than 20 blocks after the last one or the earlier tail", () => {

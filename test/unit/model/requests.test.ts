@@ -8,9 +8,9 @@ import { describe, expect, test } from "vitest";
 import { toAnthropicRequest } from "../../../server/src/model/anthropicRequest.ts";
 import { toChatRequest } from "../../../server/src/model/openaiChat.ts";
 import { toResponsesRequest } from "../../../server/src/model/openaiResponses.ts";
-import type { ModelMessage } from "../../../server/src/model/provider.ts";
+import type { ModelMessage, ModelRequest } from "../../../server/src/model/provider.ts";
 import type { ModelApi } from "../../../server/src/protocol/types.ts";
-import { callId, modelRequest, modelSpec } from "./support.ts";
+import { callId, modelRequest, modelSpec, userMessage } from "./support.ts";
 
 const prompt: ModelMessage = {
   role: "user",
@@ -104,7 +104,55 @@ describe("Anthropic Messages", () => {
   });
 });
 
+describe("Anthropic's prompt cache", () => {
+  const ttlsOf = (request: ModelRequest) =>
+    JSON.stringify(toAnthropicRequest(request)).match(/"cache_control":\{[^}]*\}/g) ?? [];
+
+  test("is asked why it did not read, from the first request on, but not of another's server", () => {
+    const asked = (changes: Partial<ModelRequest>) => toAnthropicRequest(modelRequest(changes)).diagnostics;
+    expect(asked({ previousResponseId: null })).toEqual({ previous_message_id: null });
+    expect(asked({ previousResponseId: "msg_1" })).toEqual({ previous_message_id: "msg_1" });
+    expect(
+      asked({ previousResponseId: "msg_1", model: modelSpec({ baseUrl: "http://gateway.test" }) }),
+    ).toBeUndefined();
+  });
+
+  test("keeps system prompt and prompt for an hour where the user pauses", () => {
+    const hour = '"cache_control":{"type":"ephemeral","ttl":"1h"}';
+    const short = '"cache_control":{"type":"ephemeral"}';
+    const messages = [prompt, answer("anthropic-messages"), results];
+    expect(ttlsOf(modelRequest({ messages }))).toEqual([short, short]);
+    expect(ttlsOf(modelRequest({ messages, pauses: true }))).toEqual([hour, hour, short]);
+  });
+
+  test("is warmed by a request without an answer, which is not streamed", () => {
+    expect(toAnthropicRequest(modelRequest({ maxOutputTokens: 0 }))).toMatchObject({ max_tokens: 0, stream: false });
+  });
+});
+
 describe("OpenAI Responses", () => {
+  const model = modelSpec({ api: "openai-responses", cacheOptions: true });
+
+  test("marks where this request ends and where the ones before it did, for models that know breakpoints", () => {
+    const later = [prompt, answer("openai-responses"), results, answer("openai-responses"), userMessage("More")];
+    const withOne = JSON.stringify(toResponsesRequest(modelRequest({ model, messages: [prompt] })).input);
+    const withAll = JSON.stringify(toResponsesRequest(modelRequest({ model, messages: later })).input);
+    const marks = (text: string) => text.split('"prompt_cache_breakpoint"').length - 1;
+    expect([marks(withOne), marks(withAll)]).toEqual([1, 3]);
+    expect(marks(JSON.stringify(toResponsesRequest(modelRequest({ messages: later }))))).toBe(0);
+    // The same text with and without its mark.
+    const bare = (text: string) => text.replaceAll(',"prompt_cache_breakpoint":{"mode":"explicit"}', "");
+    expect(bare(withAll).startsWith(bare(withOne).slice(0, -1))).toBe(true);
+  });
+
+  test("asks why the cache did not read, and warms it, only where the model takes such options", () => {
+    const options = (changes: Partial<ModelRequest>) => toResponsesRequest(modelRequest(changes)).prompt_cache_options;
+    expect(options({ model, previousResponseId: null })).toBeUndefined();
+    expect(options({ model, previousResponseId: "resp_1" })).toEqual({ comparison_response_id: "resp_1" });
+    expect(options({ model, maxOutputTokens: 0 })).toEqual({ prewarm: true });
+    expect(options({ previousResponseId: "resp_1" })).toBeUndefined();
+  });
+
   test("translates another API's answer", () => {
     const request = modelRequest({ messages: [prompt, answer("anthropic-messages"), results] });
     expect(toResponsesRequest(request).input).toEqual([

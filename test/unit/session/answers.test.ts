@@ -2,13 +2,14 @@
 import { expect, test } from "vitest";
 import { deferred } from "../../../server/src/base/async.ts";
 import { AnswerCache } from "../../../server/src/cache/answerCache.ts";
+import { TokenCounts } from "../../../server/src/model/tokens.ts";
 import type { ModelSpec, SessionId, TurnId } from "../../../server/src/protocol/types.ts";
 import { runAnswered } from "../../../server/src/session/answers.ts";
-import { createSession } from "../../../server/src/session/session.ts";
+import { createSession, type Session } from "../../../server/src/session/session.ts";
 import { createMemoryStore } from "../../../server/src/storage/memory.ts";
 import { createRegistry } from "../../../server/src/tools/registry.ts";
 import { memoryCacheFiles } from "../../support/cacheFiles.ts";
-import { started } from "../../support/events.ts";
+import { compacted, started } from "../../support/events.ts";
 import { createMemoryWorkspace } from "../../support/memoryWorkspace.ts";
 import {
   callBlock,
@@ -39,7 +40,12 @@ function createCache(files = memoryCacheFiles()): AnswerCache {
 }
 
 /** Asks "Why?" in a new session; the text of the answer, and whether the model was asked. */
-async function ask(cache: AnswerCache, steps: readonly ScriptedStep[], model = spec) {
+async function ask(
+  cache: AnswerCache,
+  steps: readonly ScriptedStep[],
+  model = spec,
+  makeRoom?: (session: Session) => Promise<boolean>,
+) {
   const texts: string[] = [];
   const session = await createSession(
     {
@@ -63,6 +69,8 @@ async function ask(cache: AnswerCache, steps: readonly ScriptedStep[], model = s
           void session.append({ type: "tool_result", callId, text: "done", isError: false, durationMs: 0 }),
         drain: () => session.idle(),
       }),
+      ...(makeRoom ? { makeRoom: () => makeRoom(session) } : {}),
+      tokens: new TokenCounts(),
       clock: { now: () => 1, sleep: async () => undefined },
       maxSteps: 5,
     },
@@ -95,6 +103,16 @@ test("an answer in several messages is kept whole", async () => {
 test("an answer that is not whole is not kept", async () => {
   const cache = createCache();
   await ask(cache, [says("One,", "max_tokens")]);
+  expect((await ask(cache, [says("Whole.")])).texts).toEqual(["Whole."]);
+});
+
+test("an answer whose turn was compacted is not kept: what it rests on is not all there", async () => {
+  const cache = createCache();
+  const makeRoom = async (session: Session) => {
+    if (session.state.open) await session.append({ ...compacted(), turnId: "t1" as TurnId });
+    return session.state.compactions.length > 0;
+  };
+  await ask(cache, [says("One,", "pause"), says("two.")], spec, makeRoom);
   expect((await ask(cache, [says("Whole.")])).texts).toEqual(["Whole."]);
 });
 

@@ -3,6 +3,43 @@ import { describe, expect, test } from "vitest";
 import { initialState, messagesOf, openCalls, reduceAll, runningTurn } from "../../../server/src/session/reduce.ts";
 import { call, createEvents, type PlainEventBody, says, started } from "../../support/events.ts";
 
+/** How many items of lists are gone through one by one, as copying them does, while something runs. */
+function itemsVisited(run: () => void): number {
+  const real = Array.prototype[Symbol.iterator];
+  let visited = 0;
+  Array.prototype[Symbol.iterator] = function* (this: readonly unknown[]) {
+    for (let at = 0; at < this.length; at++) {
+      visited += 1;
+      yield this[at];
+    }
+  } as typeof real;
+  try {
+    run();
+  } finally {
+    Array.prototype[Symbol.iterator] = real;
+  }
+  return visited;
+}
+
+test("folding twice as many events costs twice as much", () => {
+  const turns = (count: number) => {
+    const bodies = Array.from({ length: count }, (_, at) => [
+      started(`t${at}`, "prompt"),
+      { type: "step_started", turnId: `t${at}`, step: 1 },
+      call(`t${at}`, 1, 0, `c${at}`),
+      { type: "tool_result", callId: `c${at}`, text: "result", isError: false, durationMs: 1 },
+      { type: "step_started", turnId: `t${at}`, step: 2 },
+      says(`t${at}`, 2, 0, "answer"),
+      { type: "turn_finished", turnId: `t${at}`, stopReason: "end_turn" },
+    ]);
+    return createEvents(...bodies.flat());
+  };
+  const cost = (events: ReturnType<typeof turns>) => itemsVisited(() => void reduceAll(initialState, events));
+  const [few, many] = [turns(200), turns(400)].map(cost);
+  expect(few).toBeGreaterThan(200);
+  expect(many).toBe(2 * (few ?? 0));
+});
+
 const folded = (...bodies: readonly PlainEventBody[]) => reduceAll(initialState, createEvents(...bodies));
 
 describe("messages", () => {
@@ -48,6 +85,28 @@ describe("messages", () => {
       expect(messages.length).toBeGreaterThan(earlier.length);
       earlier = messages;
     }
+  });
+
+  test("of an earlier state stay as they were when more is folded onto it, event by event or at once", () => {
+    const turn = (id: string) => [
+      started(id, `prompt of ${id}`),
+      { type: "step_started", turnId: id, step: 1 },
+      says(id, 1, 0, `answer of ${id}`),
+      { type: "turn_finished", turnId: id, stopReason: "end_turn" },
+    ];
+    const events = createEvents(...["t1", "t2", "t3"].flatMap(turn));
+    const half = reduceAll(initialState, events.slice(0, 6));
+    const before = structuredClone({ messages: messagesOf(half), turns: half.turns });
+    const whole = reduceAll(half, events.slice(6));
+    expect({ messages: messagesOf(half), turns: half.turns }).toEqual(before);
+    expect(whole).toEqual(reduceAll(initialState, events));
+    expect(whole).toEqual(events.reduce((state, event) => reduceAll(state, [event]), initialState));
+    expect(messagesOf(whole)).toHaveLength(6);
+    expect(whole.turns.map(({ before, finished }) => [before.messages, finished])).toEqual([
+      [0, true],
+      [2, true],
+      [4, true],
+    ]);
   });
 
   test("drop the blocks of a step that was asked again", () => {

@@ -1,6 +1,7 @@
 /** The loop: what is stored when, what a cut stream leaves, how turns end. Fault tests are named for the fault. */
 import { describe, expect, test } from "vitest";
 import { ProviderError } from "../../../server/src/base/errors.ts";
+import { TokenCounts } from "../../../server/src/model/tokens.ts";
 import type {
   CallId,
   ModelSpec,
@@ -62,6 +63,7 @@ async function play(
       model: { spec: model, provider, costOf: () => undefined },
       ...(options.fallbacks ? { fallbacks: options.fallbacks } : {}),
       tools: [],
+      tokens: new TokenCounts(),
       clock: { now: () => 1, sleep: async () => undefined },
       maxSteps: options.maxSteps ?? 10,
       createScheduler: () => {

@@ -36,7 +36,7 @@ export const listTool = defineTool({
       entry.size !== undefined && entry.size >= largeBytes ? `${entry.path} (${kilobytes(entry.size)})` : entry.path,
     );
     if (all.length === 0) return { text: "The folder is empty, or everything in it is ignored." };
-    const { lines, left } = headLines(all, maxBytes);
+    const { lines, left } = headLines(all, Math.min(maxBytes, context.resultBytes ?? maxBytes));
     const cut = listed.truncated || left > 0;
     const note = cut ? [`[only the first ${lines.length} entries; list a folder below, or with less depth]`] : [];
     return { text: [...lines, ...note].join("\n") };

@@ -74,7 +74,7 @@ async function run(input: ReadInput, context: ToolContext): Promise<ToolOutput> 
   );
   const byteShares = shareOut(
     shown.map((lines) => byteLength(lines)),
-    maxBytes,
+    Math.min(maxBytes, context.resultBytes ?? maxBytes),
   );
   const sections = selections.map((selection, at) =>
     selection.ok

@@ -52,7 +52,10 @@ export const searchTool = defineTool({
     );
     if (found.hits.length === 0) return { text: nothingFound(query) };
     const groups = groupByFile(found.hits);
-    const { lines, left } = headLines([...groups.values()].flatMap(showFile), maxBytes);
+    const { lines, left } = headLines(
+      [...groups.values()].flatMap(showFile),
+      Math.min(maxBytes, context.resultBytes ?? maxBytes),
+    );
     const cut = found.truncated || left > 0;
     const count = found.truncated
       ? `more than ${found.hits.length} hits; the first are in ${counted(groups.size, "file")}`

@@ -13,7 +13,7 @@ import type { RunOutcome } from "../../workspace/workspace.ts";
 import { defineTool, type Tool } from "../tool.ts";
 import { onlyReads, shellAccess } from "./shellAccess.ts";
 import { cautionOf, scopeOf } from "./shellDamage.ts";
-import { oneLine } from "./text.ts";
+import { headAndTail, oneLine } from "./text.ts";
 
 const defaultTimeout = 120;
 const maxTimeout = 600;
@@ -55,15 +55,17 @@ export function createShellTool(deps: { readonly clock: Pick<Clock, "now"> }): T
           ? await context.observe(await scopeOf(command, context.workspace, context.signal), run)
           : await run();
       const seconds = (deps.clock.now() - startedAt) / 1000;
-      return { text: describe(outcome, seconds, timeoutSeconds), isError: outcome.timedOut || outcome.exitCode !== 0 };
+      const text = describe(outcome, seconds, timeoutSeconds, context.resultBytes);
+      return { text, isError: outcome.timedOut || outcome.exitCode !== 0 };
     },
   });
 }
 
-function describe(outcome: RunOutcome, seconds: number, timeoutSeconds: number): string {
+function describe(outcome: RunOutcome, seconds: number, timeoutSeconds: number, limit: number | undefined): string {
   // Short times are left out: they tell nothing and would make equal results differ.
   const took = seconds >= 1 ? ` after ${seconds.toFixed(1)} s` : "";
-  const output = plainText(outcome.output).trimEnd();
+  const plain = plainText(outcome.output).trimEnd();
+  const output = limit === undefined ? plain : headAndTail(plain, limit);
   const whole = outcome.outputFile ? [`[the whole output is in ${outcome.outputFile}]`] : [];
   return [ending(outcome, took, timeoutSeconds), output === "" ? "(no output)" : output, ...whole].join("\n");
 }

@@ -55,6 +55,16 @@ export function headLines(
   return { lines: lines.slice(0, end), left: lines.length - end };
 }
 
+/** The text, or as many of its first and last lines as `limit` bytes hold, the last ones getting three quarters. */
+export function headAndTail(text: string, limit: number): string {
+  if (Buffer.byteLength(text) <= limit) return text;
+  const lines = splitTextLines(text).map((line) => clip(line, Math.ceil(limit / 8)));
+  const head = headLines(lines, Math.floor(limit / 4)).lines;
+  const tail = headLines(lines.slice(head.length).toReversed(), Math.floor((limit * 3) / 4)).lines.toReversed();
+  const left = lines.length - head.length - tail.length;
+  return [...head, `[${counted(left, "line")} left out]`, ...tail].join("\n");
+}
+
 /** The first line of a text within `limit` characters, with an ellipsis when something was left out; for titles. */
 export function oneLine(text: string, limit: number): string {
   const line = text.trim().split("\n", 1)[0] ?? "";
