@@ -24,8 +24,8 @@ import { isNotebook } from "./notebookTexts.ts";
 import { findLines, type Lines, previewCss } from "./previewText.ts";
 import { isPlainEditor } from "./reviewDecorations.ts";
 
-/** Milliseconds between two drawings: about two display frames. */
-const drawEveryMs = 32;
+/** Least milliseconds between two drawings: a display frame. */
+const drawEveryMs = 16;
 /** The same for text that comes faster than anybody reads: each drawing costs VS Code a new style for its whole page. */
 const drawFastEveryMs = 100;
 /** Characters that come between two drawings of such a text. */
@@ -52,6 +52,10 @@ export class LivePreview implements Disposable {
   readonly #painted = new WeakSet<TextEditor>();
   #found: readonly Found[] = [];
   #timer: NodeJS.Timeout | undefined;
+  /** True from a drawing until VS Code's window has taken it. */
+  #isDrawing = false;
+  /** True when something has changed since the last drawing. */
+  #isStale = false;
   #drawnAt = 0;
   /** Milliseconds from the last drawing to the next. */
   #interval = drawEveryMs;
@@ -98,7 +102,8 @@ export class LivePreview implements Disposable {
   }
 
   #soon(): void {
-    if (this.#timer) return;
+    this.#isStale = true;
+    if (this.#timer || this.#isDrawing) return;
     const wait = Math.max(0, this.#drawnAt + this.#interval - performance.now());
     if (wait === 0 || this.#drafts.current().length === 0) this.#draw();
     else this.#timer = setTimeout(() => this.#draw(), wait);
@@ -108,6 +113,7 @@ export class LivePreview implements Disposable {
     clearTimeout(this.#timer);
     this.#timer = undefined;
     this.#drawnAt = performance.now();
+    this.#isStale = false;
     const drafts = this.#drafts.current();
     const length = drafts.reduce((sum, { text }) => sum + text.length, 0);
     this.#interval = length - this.#drawnLength > fastCharacters ? drawFastEveryMs : drawEveryMs;
@@ -123,6 +129,16 @@ export class LivePreview implements Disposable {
     }
     const last = drafts.at(-1);
     if (this.#follow && last) void this.#showDraft(last);
+    void this.#untilTaken(drafts.length > 0);
+  }
+
+  /** Drawings that the window is too busy to take would pile up before it, and be seen ever later. */
+  async #untilTaken(isWriting: boolean): Promise<void> {
+    this.#isDrawing = true;
+    // The window answers in the order in which it was told.
+    await commands.executeCommand("setContext", "hermes.isWriting", isWriting).then(undefined, () => undefined);
+    this.#isDrawing = false;
+    if (this.#isStale) this.#soon();
   }
 
   #paint(editor: TextEditor, drafts: readonly Draft[]): void {

@@ -252,13 +252,19 @@ function longRows(long: readonly LongRun[]): readonly Row[] {
 }
 
 function notesOf(prose: readonly Sample[], edit: readonly Sample[], long: readonly LongRun[]): readonly string[] {
-  const sum = (values: readonly number[]) => values.reduce((total, value) => total + value, 0);
-  const shifts = sum(
-    [...prose.map(({ seen }) => seen), ...long.map(({ panel }) => panel)].flatMap(({ shifts }) => shifts),
+  const shifts = prose.flatMap(({ seen }) =>
+    seen.shifts.map((shift) => ({ ...shift, streams: streams(seen, shift.at) })),
   );
-  const moved = sum(edit.map(({ seen }) => seen.moved));
+  const scores = (those: readonly { readonly score: number }[]) =>
+    those.reduce((sum, { score }) => sum + score, 0).toFixed(4);
+  const moved = edit.flatMap(({ seen }) => seen.moved.map((at) => streams(seen, at)));
   const tasks = long.map(({ editor, panel }) => `${editor.longTasks.length} and ${panel.longTasks.length}`).join("; ");
   return [
-    `${runs} runs of ${tokens} tokens each; the numbers are medians over the runs. Layout shifts of the panel: ${shifts.toFixed(4)} in total. Frames in which a line of the editor was not where it had been: ${moved}. Tasks over 50 ms in the page and in the panel: ${tasks}.`,
+    `${runs} runs of ${tokens} tokens each; the numbers are medians over the runs. Layout shifts of the panel: ${scores(shifts.filter((shift) => shift.streams))} while its text streamed, ${scores(shifts.filter((shift) => !shift.streams))} before and after. Frames in which a line of the editor was not where it had been: ${moved.filter(Boolean).length} while the edit was written, ${moved.filter((one) => !one).length} before and after. Tasks over 50 ms in the page and in the panel: ${tasks}.`,
   ];
+}
+
+/** Whether a moment lies between the first token on screen and the last. */
+function streams({ tokens: shown }: Seen, at: number): boolean {
+  return at >= (shown[0]?.at ?? Number.POSITIVE_INFINITY) && at <= (shown.at(-1)?.at ?? 0);
 }

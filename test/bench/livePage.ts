@@ -14,10 +14,10 @@ export interface Seen {
   readonly longTasks: readonly number[];
   /** Milliseconds between one frame and the next. */
   readonly frames: readonly number[];
-  /** Scores of what the browser calls layout shifts. */
-  readonly shifts: readonly number[];
-  /** Frames after which the editor's lines were not where they had been. */
-  readonly moved: number;
+  /** What the browser calls layout shifts: their scores, and when, in ms since 1970. */
+  readonly shifts: readonly { readonly score: number; readonly at: number }[];
+  /** The frames after which the editor's lines were not where they had been, in ms since 1970. */
+  readonly moved: readonly number[];
 }
 
 interface Watching {
@@ -32,8 +32,8 @@ export function watch(): void {
   const tokens: { token: number; at: number }[] = [];
   const longTasks: number[] = [];
   const frames: number[] = [];
-  const shifts: number[] = [];
-  let moved = 0;
+  const shifts: { score: number; at: number }[] = [];
+  const moved: number[] = [];
   let places: string | undefined;
   let newest = -1;
   let before = performance.now();
@@ -42,7 +42,8 @@ export function watch(): void {
     const observer = new PerformanceObserver((list) => {
       for (const entry of list.getEntries()) {
         if (type === "longtask") longTasks.push(entry.duration);
-        else if ("value" in entry) shifts.push(Number(entry.value));
+        else if ("value" in entry)
+          shifts.push({ score: Number(entry.value), at: performance.timeOrigin + entry.startTime });
       }
     });
     observer.observe({ type });
@@ -67,7 +68,7 @@ export function watch(): void {
       .sort()
       .join(" ");
     places ??= now;
-    if (now !== places) moved += 1;
+    if (now !== places) moved.push(performance.timeOrigin + performance.now());
     places = now;
   };
   const channel = new MessageChannel();

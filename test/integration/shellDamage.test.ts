@@ -13,6 +13,7 @@ import {
   mkdtempSync,
   readdirSync,
   readFileSync,
+  renameSync,
   rmSync,
   writeFileSync,
 } from "node:fs";
@@ -119,6 +120,7 @@ async function startShell(command: string, options: Partial<PlayOptions> = {}) {
 
 beforeAll(() => {
   folder = mkdtempSync(join(tmpdir(), "hermes-damage-"));
+  mkdirSync(join(folder, "empty"));
   makeTemplate();
 });
 
@@ -298,6 +300,18 @@ test("files that only come into sight are not taken for new ones, so undo leaves
   expect(changed.map((uri) => uri.split("/").at(-1))).toEqual([".gitignore", "made.txt"]);
   await play.local.host.undo({ sessionId, turnId });
   expect(stateOf(play.root)).toEqual(before);
+});
+
+test("folders that a command made go with their files, and those that were there before stay", async () => {
+  const { play } = await startShell("mkdir -p a/b && echo f | tee a/b/f.txt a/g.txt old/h.txt");
+  await using _ = play;
+  git(play.root, "init", "-q");
+  // Its time of birth cannot be set, but it was made before all of this file's repositories.
+  renameSync(join(folder, "empty"), join(play.root, "old"));
+  const { sessionId, turnId } = await play.prompt("Make folders.");
+  expect(Object.keys(stateOf(play.root))).toEqual(["a/b/f.txt", "a/g.txt", "old/h.txt"]);
+  await play.local.host.undo({ sessionId, turnId });
+  expect(readdirSync(play.root).sort()).toEqual([".git", "old"]);
 });
 
 test("what only reads is not scanned, and a command that fails or is stopped is recorded", async () => {

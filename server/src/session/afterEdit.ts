@@ -6,7 +6,7 @@
  */
 import { isAbort } from "../base/errors.ts";
 import { log } from "../base/trace.ts";
-import { sameButForEndings } from "../text/lineEndings.ts";
+import { isFormatted } from "../text/userEdits.ts";
 import type { SettledEdit, ToolContext } from "../tools/tool.ts";
 import type { FileText, Problem, Workspace } from "../workspace/workspace.ts";
 
@@ -35,7 +35,7 @@ export async function settleEdit(
     await format(deps, uri, before?.text ?? null, signal);
     const file = deps.written(uri);
     const final = file?.text ?? wanted;
-    const formatted = !sameButForEndings(final, wanted);
+    const formatted = isFormatted(wanted, final);
     const waitMs = deps.waitMs();
     if (!file || !deps.workspace.problems || waitMs === 0) return { text: final, formatted };
     const problems = await deps.workspace.problems(file, waitMs, signal);

@@ -21,8 +21,7 @@ import type {
 import type { SessionStore } from "../storage/store.ts";
 import { countLines } from "../text/diff.ts";
 import { encodeText, isAscii, utf8, withMarkOf } from "../text/encoding.ts";
-import { sameButForEndings } from "../text/lineEndings.ts";
-import { sameWords } from "../text/pending.ts";
+import { isFormatted, sameWords } from "../text/userEdits.ts";
 import {
   decidePermission,
   type PermissionDecision,
@@ -314,7 +313,7 @@ async function applyChange(
     await failed();
     return { applied: false, current: outcome.current };
   }
-  if (outcome.file?.source === "disk" && text !== null && !sameButForEndings(outcome.file.text, text)) {
+  if (outcome.file?.source === "disk" && text !== null && isFormatted(text, outcome.file.text)) {
     await recordSaved(deps, callId, { uri, before: text, after: outcome.file.text, encoding });
   }
   if (outcome.file) deps.written.set(uri, outcome.file);

@@ -7,7 +7,17 @@
  * and line endings and byte order marks are kept apart from lines, so line numbers mean the same in any style.
  */
 import { type LineChange, lineChanges, splitLines } from "./diff.ts";
-import { type LineEnding, lineStyleOf, withoutBom } from "./lineEndings.ts";
+import { type LineEnding, withoutBom } from "./lineEndings.ts";
+import { endingFor, joined, type Lines, linesOf, pushAll, rawLines, withEnding } from "./styledLines.ts";
+import {
+  besideFormatting,
+  isSameWordByWord,
+  isUnlike,
+  isWithinLines,
+  lineByLine,
+  putAndTaken,
+  sameWords,
+} from "./userEdits.ts";
 
 /** Some lines, counted from the start of their hunk. */
 export interface LineRange {
@@ -37,10 +47,17 @@ export interface PendingText<By> {
   readonly edited: boolean;
   /** What was pending before the agent deleted the file: it holds again when the text is there again. */
   readonly beforeDeletion?: PendingText<By>;
+  /** The newest states that the agent's changes led to, since a hunk was kept or undone last. */
+  readonly past?: readonly PendingText<By>[];
 }
 
 /** Lines up to which a reworked hunk is taken apart again: it happens as the user types, and must cost little. */
 const maxRegionEdits = 300;
+
+/** States of the past that are kept. */
+const maxPast = 4;
+/** Characters of the longest text of which it is asked whether it goes back to one of them. */
+const maxRevertLength = 1_000_000;
 
 /** A text in which nothing is pending. */
 export function settled<By>(text: string | null): PendingText<By> {
@@ -97,7 +114,16 @@ export function userChanged<By>(pending: PendingText<By>, next: string | null): 
   // The user's own deletion or new file takes the place of whatever was pending.
   if (isSettled(pending) || text === null || next === null) return settled(next);
   if (shadow === null) return { ...pending, text: next, edited: pending.edited || !sameWords(text, next) };
-  return stepped({ ...pending, shadow, text }, next, []);
+  const direct = stepped({ ...pending, shadow, text }, next, []);
+  if (agentLines(direct) >= agentLines(pending) || next.length > maxRevertLength) return direct;
+  // The document may have been reverted, to a text in which more of what was pending is untouched.
+  const { past = [] } = pending;
+  const reverted = past.flatMap((state) =>
+    state.shadow === null || state.text === null
+      ? []
+      : [{ ...stepped({ ...state, shadow: state.shadow, text: state.text }, next, []), past }],
+  );
+  return reverted.reduceRight((most, one) => (agentLines(one) > agentLines(most) ? one : most), direct);
 }
 
 /**
@@ -119,7 +145,9 @@ export function agentChanged<By>(
     const past = after === null && shadow !== after ? { beforeDeletion: known } : {};
     return { ...pendingBetween(shadow, after, by), edited, ...past };
   }
-  return stepped({ ...known, shadow, text, by }, after, [who]);
+  const next = stepped({ ...known, shadow, text, by }, after, [who]);
+  const { past = [], ...state } = next;
+  return isSettled(next) ? next : { ...state, past: [...past, state].slice(-maxPast) };
 }
 
 /** The state after the user accepted some hunks, given by their places in `hunksOf`. The text stays as it is. */
@@ -167,7 +195,8 @@ function withChosen<By>(
     }
   }
   pushAll(lines, own.raw, at, own.raw.length);
-  return normal({ ...pending, [side]: joined(lines, own.bom), lineHunks });
+  const { past: _, ...rest } = pending;
+  return normal({ ...rest, [side]: joined(lines, own.bom), lineHunks });
 }
 
 /** Takes names off the hunks. A hunk that nobody is left to answer for becomes part of the shadow. */
@@ -191,7 +220,11 @@ function stepped<By>(
   const output = new ShadowWriter<By>();
   const found = lineChanges(lines.text.compared, lines.next.compared);
   const isReformat = (edit: LineChange) => isUsers && isSameWordByWord(edit, lines);
-  const edits = found.flatMap((edit) => (isReformat(edit) ? lineByLine(edit) : [edit]));
+  const parts = isUsers ? found.flatMap((edit) => besideFormatting(edit, lines)) : found;
+  const edits = parts.flatMap((edit) => {
+    if (isReformat(edit) || (isUsers && isWithinLines(edit, lines))) return lineByLine(edit);
+    return isUsers && isUnlike(edit, lines, pending.lineHunks) ? putAndTaken(edit) : [edit];
+  });
   const hunks = isUsers ? partedBy(pending.lineHunks, edits) : pending.lineHunks;
   /** The user has put exactly the lines back that the agent took away. */
   const isRestored = (hunk: Hunk<By>, edit: LineChange) =>
@@ -225,6 +258,12 @@ function stepped<By>(
   const isSame = shadowLines === lines.shadow.raw && bom === lines.shadow.bom;
   const shadow = isSame ? pending.shadow : joined(shadowLines, bom);
   return normal({ ...pending, shadow, text: next, lineHunks: output.hunks });
+}
+
+/** How many lines of either side are the agent's doing. */
+function agentLines<By>({ lineHunks }: PendingText<By>): number {
+  const sum = (ranges: readonly LineRange[]) => ranges.reduce((total, { count }) => total + count, 0);
+  return lineHunks.reduce((total, { removed, written }) => total + sum(removed) + sum(written), 0);
 }
 
 /** A place where hunks and edits of the text meet: lines `old…` of the shadow are lines `new…` of the next text. */
@@ -370,22 +409,6 @@ function writtenIn<By>(
   return [...left, ...edits.map((edit): LineRange => ({ start: edit.newStart, count: edit.newCount }))];
 }
 
-/** True for an edit that changes white space within lines and nothing else. */
-function isSameWordByWord({ oldStart, oldCount, newStart, newCount }: LineChange, { text, next }: ThreeTexts): boolean {
-  if (oldCount !== newCount) return false;
-  const isSame = (at: number) => sameWords(text.raw[oldStart + at] ?? "", next.raw[newStart + at] ?? "");
-  return Array.from({ length: oldCount }, (_, at) => at).every(isSame);
-}
-
-function lineByLine({ oldStart, oldCount, newStart }: LineChange): LineChange[] {
-  return Array.from({ length: oldCount }, (_, at) => ({
-    oldStart: oldStart + at,
-    oldCount: 1,
-    newStart: newStart + at,
-    newCount: 1,
-  }));
-}
-
 /** Where those lines went that no change took away; `shift` is for what lies before the first change. */
 function carried(ranges: readonly LineRange[], changes: readonly LineChange[], shift: number): LineRange[] {
   const left: LineRange[] = [];
@@ -454,66 +477,6 @@ class ShadowWriter<By> {
   }
 }
 
-interface Lines {
-  readonly bom: boolean;
-  /** `undefined` for a text of one line, or with both endings. */
-  readonly ending: LineEnding | undefined;
-  readonly mixed: boolean;
-  /** As they are, without the byte order mark. */
-  readonly raw: readonly string[];
-  /** As they are compared. */
-  readonly compared: readonly string[];
-}
-
-function rawLines(text: string): Lines {
-  const { bom, ending, mixed } = lineStyleOf(text);
-  const raw = splitLines(withoutBom(text));
-  const isKnown = !mixed && (raw.length > 1 || raw[0]?.endsWith("\n"));
-  return { bom, ending: isKnown ? ending : undefined, mixed, raw, compared: raw };
-}
-
-interface ThreeTexts {
-  readonly shadow: Lines;
-  readonly text: Lines;
-  readonly next: Lines;
-}
-
-/** The lines of three texts, to be compared without their endings when each has one kind and the kinds differ. */
-function linesOf(shadowText: string, presentText: string, nextText: string): ThreeTexts {
-  const three = { shadow: rawLines(shadowText), text: rawLines(presentText), next: rawLines(nextText) };
-  const all = [three.shadow, three.text, three.next];
-  const endings = new Set(all.flatMap(({ ending }) => ending ?? []));
-  if (endings.size < 2 || all.some(({ mixed }) => mixed)) return three;
-  const inLf = (lines: Lines): Lines => ({ ...lines, compared: lines.raw.map((line) => withEnding(line, "\n")) });
-  return { shadow: inLf(three.shadow), text: inLf(three.text), next: inLf(three.next) };
-}
-
-/** The ending of the shadow's lines after the user's change: theirs when they changed it and the agent had not. */
-function endingFor({ shadow, text, next }: ThreeTexts): LineEnding | undefined {
-  if (shadow.mixed || text.mixed || next.mixed) return undefined;
-  return shadow.ending === text.ending ? (next.ending ?? shadow.ending) : (shadow.ending ?? next.ending);
-}
-
-function withEnding(line: string, ending: LineEnding | ""): string {
-  if (!line.endsWith("\n") || (ending === "\n" && !line.endsWith("\r\n"))) return line;
-  if (ending === "\r\n" && line.endsWith("\r\n")) return line;
-  return line.slice(0, line.endsWith("\r\n") ? -2 : -1) + ending;
-}
-
-function pushAll(to: string[], from: readonly string[], start: number, end: number, ending?: LineEnding): void {
-  for (let at = start; at < end; at += 1) {
-    const line = from[at];
-    if (line !== undefined) to.push(ending ? withEnding(line, ending) : line);
-  }
-}
-
-/** The text of these lines. One that was the last somewhere, and is not here, gets the ending that it lacks. */
-function joined(lines: readonly string[], bom: boolean): string {
-  const ending = lines[0]?.endsWith("\r\n") ? "\r\n" : "\n";
-  const whole = lines.map((line, at) => (line.endsWith("\n") || at === lines.length - 1 ? line : line + ending));
-  return (bom ? "\uFEFF" : "") + whole.join("");
-}
-
 function isWhole<By>({ shadow, text, lineHunks }: PendingText<By>): boolean {
   return shadow === null || text === null || lineHunks.length === 0;
 }
@@ -562,9 +525,4 @@ function byOf<By>(hunks: readonly Hunk<By>[]): readonly By[] {
 
 function union<By>(some: readonly By[], others: readonly By[]): readonly By[] {
   return [...new Set([...some, ...others])];
-}
-
-/** True for texts that differ in white space only: reformatting puts no words of the user's into a text. */
-export function sameWords(a: string, b: string): boolean {
-  return a.replace(/\s+/g, "") === b.replace(/\s+/g, "");
 }

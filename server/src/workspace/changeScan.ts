@@ -6,7 +6,7 @@
  * a clean file are used only if they are as long as the file was, because filters and line endings may alter them.
  */
 import { lstatSync, type Stats } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { setImmediate as nextTask } from "node:timers/promises";
 import { pathToFileURL } from "node:url";
 import { ToolError } from "../base/errors.ts";
@@ -243,10 +243,26 @@ async function findChanges(
       if (!change) continue;
       const uri = pathToFileURL(join(folder.root, path)).href;
       const encoding = await encodingOfImages(folder, uri, [old, now?.bytes ?? null]);
-      changes.push({ uri, ...change, ...(encoding === undefined ? {} : { encoding }) });
+      const madeFolders = print === undefined ? countMadeFolders(folder, path, before.at) : 0;
+      changes.push({
+        uri,
+        ...change,
+        ...(encoding === undefined ? {} : { encoding }),
+        ...(madeFolders > 0 ? { madeFolders } : {}),
+      });
     }
   }
   return { changes, lost };
+}
+
+/** The folders of a new file, from the innermost, that have been made since a time. A disk without such times has none. */
+function countMadeFolders({ realRoot }: ScannedFolder, path: string, since: number): number {
+  let count = 0;
+  for (let folder = dirname(path); folder !== "."; folder = dirname(folder), count += 1) {
+    const made = lstatSync(join(realRoot, folder), { throwIfNoEntry: false })?.birthtimeMs ?? 0;
+    if (made < since - racyMs) break;
+  }
+  return count;
 }
 
 /** `undefined` when nothing has changed. */

@@ -113,6 +113,15 @@ test("an open file that saving formats has the formatting in its journal, and is
   expect(results[0]).toContain("The file was formatted");
 });
 
+test("words that somebody typed and saved meanwhile are not taken for formatting", async () => {
+  editor.open(uri);
+  editor.format = (text) => `${text}typed\n`;
+  const { results, changes } = await step([edit]);
+  expect(changes).toEqual([[source, source.replace("two", "TWO")]]);
+  expect(await readFile(join(root, "a.txt"), "utf8")).toContain("typed");
+  expect(results[0]).not.toContain("formatted");
+});
+
 test("of unsaved text only the agent's lines are formatted, and it stays unsaved", async () => {
   editor.open(uri);
   editor.type(uri, `  mine\n${source}`);

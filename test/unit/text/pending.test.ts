@@ -252,7 +252,44 @@ describe("what is pending", () => {
   test("a rewrite of the whole file by the user leaves the agent only what is still its own", () => {
     const pending = edited(before, text("one", "TWO", "three", "four", "five", "SIX", "seven"));
     const view = userChanged(pending, text("1", "2", "three", "four", "five", "SIX", "seven"));
-    expect(shown(view)).toEqual(["one,two > 1,2", "six > SIX"]);
+    expect(shown(view)).toEqual(["two > ", "six > SIX"]);
+    expect(undoHunks(view, all(view)).text).toBe(text("1", "2", "two", "three", "four", "five", "six", "seven"));
+  });
+
+  test("a text that goes back to an earlier one of the agent's has what was pending then", () => {
+    const first = edited(before, before.replace("three", "three again"));
+    const second = agentChanged(first, first.text, before.replace("three", "three\nnew again"), "second");
+    expect(shown(second)).toEqual([" > new again"]);
+    const reverted = userChanged(second, `mine\n${first.text}`);
+    expect(shown(reverted)).toEqual(["three > three again"]);
+    expect(undoHunks(reverted, all(reverted)).text).toBe(`mine\n${before}`);
+    expect(shown(userChanged(reverted, second.text))).toEqual([" > new again"]);
+  });
+
+  test("a line put between lines that are formatted at the same time is the user's", () => {
+    const pending = edited(before, before.replace("three", "first\nthird one"));
+    const view = userChanged(pending, before.replace("three", "first\nmine\n  third one"));
+    expect(shown(view)).toEqual(["three > first", " >   third one"]);
+    expect(undoHunks(view, all(view)).text).toBe(before.replace("three", "three\nmine"));
+  });
+
+  test("words typed on both sides of a line that the agent took away are not in its hunk", () => {
+    const pending = edited(before, before.replace("three\n", ""));
+    const view = userChanged(pending, before.replace("two\nthree\nfour\n", "two and mine\nfour and mine\n"));
+    expect(shown(view)).toEqual(["three > "]);
+    expect(undoHunks(view, all(view)).text).toBe(
+      before.replace("two\nthree\nfour\n", "two and mine\nthree\nfour and mine\n"),
+    );
+  });
+
+  test("other words in the place of the agent's line are the user's, and stay when it is undone", () => {
+    const pending = edited(before, before.replace("three", "the third one"));
+    const view = userChanged(pending, before.replace("three", "mine"));
+    expect(shown(view)).toEqual(["three > "]);
+    expect(undoHunks(view, all(view)).text).toBe(before.replace("three", "mine\nthree"));
+    expect(shown(userChanged(pending, before.replace("three", "the last one")))).toEqual(["three > the last one"]);
+    expect(shown(userChanged(pending, before.replace("three", "three, mine")))).toEqual(["three > three, mine"]);
+    expect(shown(userChanged(pending, before.replace("three", "")))).toEqual(["three > "]);
   });
 
   test("each hunk has the turns that made it", () => {
