@@ -10,6 +10,7 @@ import { join } from "node:path";
 import { RequestError } from "../../server/src/base/errors.ts";
 import { AgentHost } from "../../server/src/host.ts";
 import type { Provider } from "../../server/src/model/provider.ts";
+import { TokenCounts } from "../../server/src/model/tokens.ts";
 import type { ModelSpec, SessionId, TurnId } from "../../server/src/protocol/types.ts";
 import { createJournalStore } from "../../server/src/storage/journal.ts";
 import { createBuiltinTools } from "../../server/src/tools/builtin/builtinTools.ts";
@@ -66,6 +67,8 @@ export async function turns({ work, seed }: BenchContext): Promise<Findings> {
     createRegistry: () => createRegistry(createBuiltinTools({ clock })),
     models: {
       list: async () => ({ models: [], selected: "" }),
+      known: async () => [model],
+      ready: async () => [],
       resolve: async () => ({ spec: model, provider, costOf: () => undefined }),
       select: async () => undefined,
       setCredential: () => undefined,
@@ -76,6 +79,8 @@ export async function turns({ work, seed }: BenchContext): Promise<Findings> {
       if (type === "file_changed") changes += 1;
     },
     trusted: () => true,
+    tokens: new TokenCounts(),
+    compaction: () => ({ strategy: "none", maxSteps: 0, pruneSimilar: false }),
     maxSteps: () => 10,
     concurrency: () => 4,
     clock,

@@ -170,3 +170,21 @@ test("what stood out is said in words, the longest first, each with its row", as
   const ids = new Set(waterfall.rows.map(({ id }) => id));
   for (const { row } of findings) expect(ids).toContain(row);
 });
+
+test("a prompt cache that another model cannot read is told with its tokens and its cause", async () => {
+  await using play = await startPlay({ script: { steps: [{ say: "One." }, { say: "Two." }] } });
+  const words = "Remember every one of these words. ".repeat(1_500);
+  const { sessionId } = await play.prompt(words);
+  await play.prompt("And now?", { sessionId, model: "anthropic/claude-opus-5-5" });
+  const [, second] = turnTimes(play.events());
+  if (!second) throw new Error("There is no second turn.");
+  const found = findingsOf(second, waterfallOf(second)).find(({ rule }) => rule === "cache_missed");
+  expect(found).toMatchObject({
+    row: "step 1",
+    text: expect.stringMatching(
+      /^The prompt cache was missed in step 1: \d+\.\dk tokens were sent anew, because another model answered/,
+    ),
+  });
+  // The double sees that the model is another one; it cannot know that the user has chosen it.
+  expect(play.double.violations.splice(0).map(({ rule }) => rule)).toEqual(["I5"]);
+});
