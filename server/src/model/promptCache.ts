@@ -3,7 +3,7 @@
  * of the blocks sent, and how long what was written lives.
  *
  * Not here: writing the markers (`anthropicRequest.ts`), what was sent when (`session/requestLedger.ts`). Easily got wrong: a
- * marker looks back over at most 20 blocks for an earlier write, so a step that adds more (many parallel results) needs
+ * marker looks back over at most 20 blocks, its own among them, for an earlier write, so a step that adds as many (many parallel results) needs
  * markers in between, or it pays for the whole conversation again without any error; and an hour's marker may not follow a
  * shorter one.
  */
@@ -60,15 +60,16 @@ export function cachedAfter({ api, cacheOptions }: ModelSpec, usage: Usage): num
 
 /** Markers a request may carry (Anthropic, 2026-11), of which the system prompt takes one. */
 const maxBreakpoints = 4;
+/** Blocks in which a marker finds an earlier write, its own among them. */
 const lookbackBlocks = 20;
 const stride = 15;
 const cacheable = new Set(["text", "image", "document", "tool_use", "tool_result"]);
 
 /**
- * Chooses at most three blocks, in order: the last cacheable one, and one every 15 blocks where more than 20 were added
- * since the request before, which ended just ahead of the last assistant message. Where the user `pauses`, the end of the
- * newest prompt is marked for an hour: that costs more for the few blocks since the last marker only, and all before it
- * outlives the pause.
+ * Chooses at most three blocks, in order: the last cacheable one, and one every 15 blocks where 20 or more were added
+ * since the request before, which ended just ahead of the last assistant message. Where the user `pauses`, the ends of the
+ * newest prompts are marked for an hour, as many as there are markers left: that costs more for the few blocks since the
+ * last marker only, and all before it outlives the pause, however many blocks the turn had.
  */
 export function placeBreakpoints(messages: readonly CacheableMessage[], pauses = false): readonly Breakpoint[] {
   const blocks = messages.flatMap((message, at) => message.content.map((block, index) => ({ at, index, block })));
@@ -79,14 +80,16 @@ export function placeBreakpoints(messages: readonly CacheableMessage[], pauses =
     messages,
     messages.findLastIndex((message) => message.role === "assistant"),
   );
-  for (let reach = earlier; tail - reach > lookbackBlocks && chosen.length < maxBreakpoints - 1; ) {
+  for (let reach = earlier; tail - reach >= lookbackBlocks && chosen.length < maxBreakpoints - 1; ) {
     const next = lastCacheable(blocks, reach + stride, reach + 1);
     reach += stride;
     if (next !== undefined) chosen.push(next);
   }
-  const prompt = pauses ? promptEnd(messages, blocks) : -1;
-  if (prompt >= 0 && !chosen.includes(prompt) && chosen.length < maxBreakpoints - 1) chosen.push(prompt);
-  return chosen.sort((a, b) => a - b).flatMap((position) => toBreakpoint(blocks[position], position <= prompt));
+  const prompts = pauses ? promptEnds(messages, blocks) : [];
+  for (const prompt of prompts.filter((position) => !chosen.includes(position)))
+    if (chosen.length < maxBreakpoints - 1) chosen.push(prompt);
+  const newest = prompts[0] ?? -1;
+  return chosen.sort((a, b) => a - b).flatMap((position) => toBreakpoint(blocks[position], position <= newest));
 }
 
 interface PlacedBlock {
@@ -100,12 +103,19 @@ function blocksBefore(messages: readonly CacheableMessage[], count: number): num
   return messages.slice(0, Math.max(0, count)).reduce((sum, message) => sum + message.content.length, 0) - 1;
 }
 
-/** Position of the last block of the newest prompt that can be marked; -1 when there is none. */
-function promptEnd(messages: readonly CacheableMessage[], blocks: readonly PlacedBlock[]): number {
-  const prompt = messages.findLastIndex(
-    ({ role, content }) => role === "user" && content.some(({ type }) => type !== "tool_result"),
-  );
-  return lastCacheable(blocks, blocksBefore(messages, prompt + 1), blocksBefore(messages, prompt) + 1) ?? -1;
+/** Positions of the last blocks of the newest prompts that can be marked, the newest first. */
+function promptEnds(messages: readonly CacheableMessage[], blocks: readonly PlacedBlock[]): readonly number[] {
+  const ends: number[] = [];
+  let before = blocks.length;
+  for (let at = messages.length - 1; at >= 0 && ends.length < maxBreakpoints; at--) {
+    const { role, content } = messages[at] ?? { role: "", content: [] };
+    const last = before - 1;
+    before -= content.length;
+    if (role !== "user" || !content.some(({ type }) => type !== "tool_result")) continue;
+    const end = lastCacheable(blocks, last, before);
+    if (end !== undefined) ends.push(end);
+  }
+  return ends;
 }
 
 function lastCacheable(blocks: readonly PlacedBlock[], from: number, to: number): number | undefined {

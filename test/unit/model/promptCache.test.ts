@@ -17,13 +17,13 @@ test.each<{ name: string; messages: CacheableMessage[]; expected: [number, numbe
   { name: "nothing to mark", messages: [], expected: [] },
   { name: "one prompt: its last block", messages: [user(2)], expected: [[0, 1]] },
   { name: "a short step: the tail alone", messages: [user(1), assistant(2), user(1)], expected: [[2, 0]] },
-  { name: "exactly 20 new blocks: the tail alone", messages: [user(1), assistant(10), user(10)], expected: [[2, 9]] },
+  { name: "19 new blocks: the tail alone", messages: [user(1), assistant(10), user(9)], expected: [[2, 8]] },
   {
-    name: "21 new blocks: one 15 blocks after the earlier tail",
-    messages: [user(1), assistant(10), user(11)],
+    name: "20 new blocks: one 15 blocks after the earlier tail, which the tail's marker does not reach",
+    messages: [user(1), assistant(10), user(10)],
     expected: [
       [2, 4],
-      [2, 10],
+      [2, 9],
     ],
   },
   {
@@ -58,11 +58,27 @@ test.each<{ name: string; messages: CacheableMessage[]; expected: [number, numbe
 });
 
 test.each<{ name: string; messages: CacheableMessage[]; expected: [number, number, boolean][] }>([
-  { name: "a prompt is the tail", messages: [user(1), assistant(1), user(2)], expected: [[2, 1, true]] },
   {
-    name: "its end stays marked while the turn goes on",
+    name: "a prompt is the tail, and those before it are marked too",
+    messages: [user(1), assistant(1), user(2)],
+    expected: [
+      [0, 0, true],
+      [2, 1, true],
+    ],
+  },
+  {
+    name: "however many blocks are between them",
+    messages: [user(1), assistant(30, "tool_use"), user(30, "tool_result"), assistant(1), user(1)],
+    expected: [
+      [0, 0, true],
+      [4, 0, true],
+    ],
+  },
+  {
+    name: "their ends stay marked while the turn goes on",
     messages: [user(1), assistant(1), user(1), assistant(2), user(2, "tool_result")],
     expected: [
+      [0, 0, true],
       [2, 0, true],
       [4, 1, false],
     ],
@@ -71,6 +87,7 @@ test.each<{ name: string; messages: CacheableMessage[]; expected: [number, numbe
     name: "markers within a long prompt are for an hour too, since none may follow a shorter one",
     messages: [user(1), assistant(1), user(25)],
     expected: [
+      [0, 0, true],
       [2, 13, true],
       [2, 24, true],
     ],
@@ -90,12 +107,12 @@ test.each<{ name: string; messages: CacheableMessage[]; expected: [number, numbe
   );
 });
 
-test("a breakpoint is never more than 20 blocks after the last one or the earlier tail", () => {
+test("a breakpoint is never 20 blocks or more after the last one or the earlier tail", () => {
   for (let added = 1; added <= 34; added++) {
     const positions = placeBreakpoints([user(3), assistant(added), user(1)]).map(({ message, block }) =>
       message === 2 ? 3 + added : 3 + block,
     );
     const gaps = positions.map((position, at) => position - (at === 0 ? 2 : (positions[at - 1] ?? 0)));
-    expect(Math.max(...gaps)).toBeLessThanOrEqual(20);
+    expect(Math.max(...gaps)).toBeLessThan(20);
   }
 });
