@@ -117,7 +117,9 @@ export class Oracle {
         for (let line = 0; line < lineCount; line++) inHunk.add(fromLine - 1 + line);
         const wrong = own.find((line) => isOthersAlone(line) && !this.#isRepeated(line));
         if (file?.status === "added") continue;
-        if (wrong !== undefined && !own.some(isMixed) && before.length === 0) {
+        // Whoever splits a line of the agent's and types in between is in that line.
+        const isInLine = own.some((line) => isMixed(line) || (tokensIn(line).length === 0 && isFragment(line)));
+        if (wrong !== undefined && !isInLine && before.length === 0) {
           throw new Violation(`"${wrong}" in ${nameOf(uri)} is in a hunk of the agent:\n${own.join("\n")}`);
         }
         if (
