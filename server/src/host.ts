@@ -1,15 +1,11 @@
 /**
  * `AgentHost`: the live sessions of one workspace and the services they share. Its public methods are the protocol.
  *
- * Not here: JSON-RPC (`main/lsp.ts`), the terminal (`main/cli.ts`), or which adapters are used (`main/`). Easily got
- * wrong: one turn runs in a session at a time, and a turn that cannot be stored ends instead of going on unrecorded.
+ * Not here: running a turn (`session/turns.ts`), JSON-RPC (`main/lsp.ts`), the terminal (`main/cli.ts`), or which adapters
+ * are used (`main/`). Easily got wrong: a turn and a change of the conversation never run in a session at the same time.
  */
-import type { Clock } from "./base/async.ts";
-import { isAbort, messageOf, RequestError, ToolError } from "./base/errors.ts";
-import { log } from "./base/trace.ts";
-import type { AnswerCache } from "./cache/answerCache.ts";
-import type { Route, RouteFacts } from "./model/router.ts";
-import type { TokenCounts } from "./model/tokens.ts";
+import { RequestError } from "./base/errors.ts";
+import type { RouteFacts } from "./model/router.ts";
 import type {
   CompactParams,
   CompactResult,
@@ -30,7 +26,6 @@ import type {
   RestoreResult,
   ReviewParams,
   TaskArguments,
-  TaskName,
   UndoCompactionParams,
   UndoParams,
   UndoRestoreParams,
@@ -39,67 +34,37 @@ import type {
   WarmUpResult,
 } from "./protocol/methods.ts";
 import type {
-  ApprovalChoice,
   CredentialName,
-  Failure,
-  Json,
   LimitReached,
   ModelSpec,
   PendingFile,
-  PermissionRequest,
-  PromptPart,
   RestoreId,
   RestoreTarget,
-  RouteStrategy,
   SessionId,
   SessionUpdate,
   TurnId,
 } from "./protocol/types.ts";
-import { runAnswered } from "./session/answers.ts";
 import { Compactions, type CompactionsDeps } from "./session/compactions.ts";
 import { hasGrown } from "./session/compactPlan.ts";
-import { resultLimit } from "./session/context.ts";
-import type { FallbackDeps, TurnModel } from "./session/fallback.ts";
 import { type LiveSession, LiveSessions } from "./session/liveSessions.ts";
 import { isSameLimit, type PauseDeps, Pauses } from "./session/pauses.ts";
-import { changedInstructions, momentContext, sessionPrompt, toldDate } from "./session/prompt.ts";
-import { isUnbegun } from "./session/reduce.ts";
 import { conflictOf, restore } from "./session/restore.ts";
 import { routeFacts } from "./session/routeFacts.ts";
 import { openOwner, type Session } from "./session/session.ts";
 import { composeTask } from "./session/tasks.ts";
 import { withoutCompaction } from "./session/thread.ts";
-import { createToolCalls, type ToolCallDeps } from "./session/toolCalls.ts";
-import type { TurnEnd } from "./session/turn.ts";
-import { Stopwatch } from "./session/turnLimits.ts";
+import { type TurnModels, Turns, type TurnsDeps } from "./session/turns.ts";
 import { forecastOf, WarmUps } from "./session/warmUp.ts";
-import { type SessionStore, StaleSessionError } from "./storage/store.ts";
+import { StaleSessionError } from "./storage/store.ts";
 import { decodeText } from "./text/encoding.ts";
-import type { Registry } from "./tools/registry.ts";
 import { createQueues } from "./workspace/queues.ts";
-import type { Workspace } from "./workspace/workspace.ts";
-
-/** A model ready to be asked, and those that the user has named to go on with when it fails. */
-export interface ReadyModel extends TurnModel, Pick<FallbackDeps, "fallbacks"> {
-  /** How it was chosen, where the user has left that to rules. */
-  readonly routed?: Route & { readonly strategy: RouteStrategy };
-  /** Opens a connection that the next request finds open. Never rejects. */
-  readonly connect?: (signal: AbortSignal) => Promise<void>;
-}
 
 /** What is done for a prompt before it is sent. */
 export type WarmUpPolicy = "off" | "connection" | "conversation";
 
 /** The models that can be used now. `main/models.ts` makes it. */
-export interface Models {
+export interface Models extends TurnModels {
   list(): Promise<ListModelsResult>;
-  /**
-   * The model of a turn: the one with that id, the one that the user has chosen, or what rules make of the facts, where
-   * there are any. Throws `RequestError` `unknown_model` or `needs_key`, each saying what to do.
-   */
-  resolve(id: string | undefined, facts?: () => RouteFacts): Promise<ReadyModel>;
-  /** Those of known vendors that could be asked right now. */
-  ready(): Promise<readonly TurnModel[]>;
   /** All that could be chosen, local ones left out. */
   known(): Promise<readonly ModelSpec[]>;
   select(id: string): Promise<void>;
@@ -107,49 +72,19 @@ export interface Models {
 }
 
 /** What the host needs from outside. */
-export interface HostDeps {
-  readonly store: SessionStore;
-  readonly workspace: Workspace;
-  /** Makes the tools of one session: tools may remember what happened in it. */
-  readonly createRegistry: () => Registry;
+export interface HostDeps extends TurnsDeps {
   readonly models: Models;
-  /** Estimates of tokens, which learn from every turn. */
-  readonly tokens: TokenCounts;
-  /** Permission rules and where the ones that the user adds are kept. */
-  readonly permissions: ToolCallDeps["permissions"];
-  /** Answers that may be given again, and what the settings say about who gives them. Absent where none are kept. */
-  readonly answers?: { readonly cache: AnswerCache; readonly servers: () => Json };
-  readonly ask: (request: PermissionRequest, signal: AbortSignal) => Promise<ApprovalChoice>;
   /** Asks the user at a limit; absent where nobody can be asked, and then a limit ends the turn. */
   readonly budget?: PauseDeps;
-  /** Milliseconds that a turn may work before it asks; 0 or absent for no limit. */
-  readonly maxTurnMs?: () => number;
   readonly onUpdate: (sessionId: SessionId, update: SessionUpdate) => void;
   /** Told what waits for the user's review in a session, whenever that changes. Absent where nobody reviews. */
   readonly onReview?: (sessionId: SessionId, files: readonly PendingFile[]) => void;
-  readonly trusted: () => boolean;
   /** When and how conversations are compacted. */
   readonly compaction: CompactionsDeps["policy"];
-  readonly maxSteps: () => number;
   /** Nothing is done for prompts that are not sent yet where it is absent. */
   readonly warmUp?: () => WarmUpPolicy;
-  readonly concurrency: () => number;
-  /** Milliseconds that edits may wait for the editor's problems; absent where there is no editor. */
-  readonly diagnosticsWaitMs?: () => number;
-  readonly clock: Clock;
-  /** Makes a new id of `[a-z0-9-]`, never the same twice. */
-  readonly createId: () => string;
-  readonly platform: string;
-  readonly pid: number;
   /** Whether a process of this machine still runs. */
   readonly isAlive: (pid: number) => boolean;
-}
-
-/** A prompt, and the task that composed it, where one did. */
-interface TurnParams extends PromptParams {
-  readonly task?: TaskName;
-  /** When it arrived. */
-  readonly receivedAt: number;
 }
 
 /** How often the end of a session that is being written to is read before all of it is. */
@@ -167,6 +102,7 @@ export class AgentHost {
   readonly #fileOrder = createQueues();
   readonly #warmUps: WarmUps;
   readonly #pauses: Pauses | undefined;
+  readonly #turns: Turns;
 
   constructor(deps: HostDeps) {
     this.#deps = deps;
@@ -174,6 +110,14 @@ export class AgentHost {
     this.#warmUps = new WarmUps({ ...deps, closing: this.#closing.signal });
     this.#live = new LiveSessions({ ...deps, fileOrder: this.#fileOrder });
     this.#compactions = new Compactions({ ...deps, policy: deps.compaction });
+    this.#turns = new Turns(deps, {
+      live: this.#live,
+      compactions: this.#compactions,
+      warmUps: this.#warmUps,
+      pauses: this.#pauses,
+      fileOrder: this.#fileOrder,
+      closing: this.#closing.signal,
+    });
     deps.store.keepBlobs?.(() => this.#live.neededBlobs());
   }
 
@@ -240,40 +184,7 @@ export class AgentHost {
 
   /** Runs one turn to its end. Aborting `signal` cancels it, and the result says so. */
   prompt(params: PromptParams, signal: AbortSignal): Promise<PromptResult> {
-    return this.#receive({ ...params, receivedAt: this.#deps.clock.now() }, signal);
-  }
-
-  async #receive(params: TurnParams, signal: AbortSignal): Promise<PromptResult> {
-    if (params.prompt.every(isBlank)) throw new RequestError("empty_prompt", "The prompt is empty. Write what to do.");
-    const live = await this.#live.open(params.sessionId);
-    try {
-      return await this.#prompt(live, params, signal);
-    } catch (error) {
-      if (!(error instanceof StaleSessionError)) throw error;
-      // Another window or terminal has used the session since; nothing of this turn is stored yet, so it begins anew.
-      return this.#prompt(await this.#live.reopen(params.sessionId, live), params, signal);
-    }
-  }
-
-  async #prompt(live: LiveSession, params: TurnParams, signal: AbortSignal): Promise<PromptResult> {
-    await this.#compactions.stopBackground(live);
-    if (live.turn || live.restoring) {
-      throw new RequestError(
-        "turn_running",
-        "A turn, a restore or a compaction is already running in this session. Stop it, or wait for its end.",
-      );
-    }
-    const controller = new AbortController();
-    const turnId = this.#deps.createId() as TurnId;
-    const all = AbortSignal.any([signal, controller.signal, this.#closing.signal]);
-    const run = this.#runTurn(live, turnId, params, all);
-    live.turn = { controller, done: run.catch(() => undefined) };
-    try {
-      return { turnId, ...(await run) };
-    } finally {
-      live.turn = undefined;
-      this.#live.evict();
-    }
+    return this.#turns.run({ ...params, receivedAt: this.#deps.clock.now() }, signal);
   }
 
   /** Ends the running turn or compaction of a session, if there is one, and resolves when it has ended. */
@@ -327,7 +238,7 @@ export class AgentHost {
     const receivedAt = this.#deps.clock.now();
     const prompt = await composeTask(task, this.#deps.workspace, signal);
     const sessionId = task.sessionId ?? (await this.newSession({})).sessionId;
-    return { sessionId, done: this.#receive({ sessionId, prompt, origin, task: task.task, receivedAt }, signal) };
+    return { sessionId, done: this.#turns.run({ sessionId, prompt, origin, task: task.task, receivedAt }, signal) };
   }
 
   /** Gives the files that a turn changed their text from before it, merged with what was changed since. */
@@ -480,151 +391,9 @@ export class AgentHost {
     await this.#warmUps.idle();
     await this.#deps.store.close();
   }
-
-  async #runTurn(live: LiveSession, turnId: TurnId, params: TurnParams, signal: AbortSignal): Promise<TurnEnd> {
-    const { session } = live;
-    const { answers, maxTurnMs, ask, clock, models } = this.#deps;
-    const watch = new Stopwatch(clock);
-    const pauses = this.#pauses;
-    const limitMs = maxTurnMs?.() ?? 0;
-    let begun = false;
-    try {
-      const model = await this.#begin(session, turnId, params);
-      begun = true;
-      await this.#warmUps.settled(session.id, signal);
-      const end = await runAnswered(
-        {
-          session,
-          model,
-          ...(model.fallbacks ? { fallbacks: model.fallbacks } : {}),
-          tools: live.registry.specs(session.state.tools),
-          createScheduler: createToolCalls({
-            ...this.#deps,
-            ask: (request, inner) => watch.without(() => ask(request, inner)),
-            session,
-            turnId,
-            registry: live.registry,
-            memory: live.memory,
-            resultBytes: () => resultLimit(session.state, model.spec),
-            fileOrder: this.#fileOrder,
-          }),
-          makeRoom: this.#compactions.forTurn(live, turnId),
-          tokens: this.#deps.tokens,
-          clock,
-          maxSteps: this.#deps.maxSteps(),
-          ...(limitMs > 0 ? { time: { limitMs, usedMs: () => watch.ms } } : {}),
-          ...(pauses ? { pauses: { pause: (...args) => watch.without(() => pauses.pause(...args)) } } : {}),
-          readyModels: () => models.ready(),
-        },
-        answers && { ...this.#deps, ...answers, kindOf: (tool) => live.registry.get(tool)?.kind },
-        params,
-        turnId,
-        signal,
-      );
-      await session.append({ type: "turn_finished", turnId, ...end });
-      // A terminal ends with its turn.
-      if (end.stopReason === "end_turn" && params.origin !== "cli") {
-        this.#compactions.afterTurn(live, model, this.#closing.signal);
-      }
-      return end;
-    } catch (error) {
-      if (error instanceof RequestError || (error instanceof StaleSessionError && !begun)) throw error;
-      if (isAbort(error)) return { stopReason: "cancelled" };
-      log("error", "A turn could not be stored", error);
-      this.#live.forget(session.id);
-      return { stopReason: "error", failure: storageFailure(error) };
-    }
-  }
-
-  async #begin(session: Session, turnId: TurnId, params: TurnParams): Promise<ReadyModel> {
-    const { models, clock, workspace } = this.#deps;
-    // A conversation that went back to its beginning is about something else now.
-    const isUnbegunAgain = isUnbegun(session.state) && session.state.turns.length > 0;
-    if (session.state.turns.length > 0) await this.#assertHere(session);
-    const [model, instructions] = await Promise.all([
-      models.resolve(params.model, () => routeFacts(session.state, params)),
-      this.#instructions(),
-    ]);
-    const { system, turns, compactions } = session.state;
-    const begins = system === undefined;
-    // What went with earlier prompts is not in the conversation any more.
-    const compactedAt = turns.findIndex(({ turnId: id }) => id === compactions.at(-1)?.lastTurn);
-    const told = system === undefined ? undefined : { system, turns: turns.slice(compactedAt + 1) };
-    const facts = momentContext({
-      root: workspace.root,
-      platform: this.#deps.platform,
-      now: clock.now(),
-      toldDate: toldDate(turns),
-    });
-    await session.append(
-      ...(begins ? [{ type: "system_set", ...sessionPrompt(model.spec.contextTokens, instructions) } as const] : []),
-      ...(session.state.title === undefined || isUnbegunAgain
-        ? [{ type: "title_set", title: titleOf(params.prompt) } as const]
-        : []),
-      {
-        type: "turn_started",
-        turnId,
-        prompt: params.prompt,
-        origin: params.origin,
-        context: [facts, told ? changedInstructions(told, instructions) : ""].filter(Boolean).join("\n"),
-        model: model.spec.id,
-        recorded: model.spec.api === "recorded",
-        hostPid: this.#deps.pid,
-        preparedMs: Math.max(0, clock.now() - params.receivedAt),
-      },
-      ...(model.routed ? [{ type: "model_routed", turnId, ...model.routed, label: model.spec.label } as const] : []),
-    );
-    return model;
-  }
-
-  /** The model knows the files of a session by their place in its folder, so it goes on there only. */
-  async #assertHere({ state: { cwd } }: Session): Promise<void> {
-    const { workspace } = this.#deps;
-    if (cwd === workspace.root) return;
-    const { path, inside } = await workspace.resolve(cwd);
-    if (inside && path === ".") return;
-    throw new RequestError(
-      "other_folder",
-      `This session is about the folder ${cwd}. Go on with it there, or start a new session here.`,
-    );
-  }
-
-  async #instructions(): Promise<string | undefined> {
-    try {
-      const { uri } = await this.#deps.workspace.resolve("AGENTS.md");
-      return (await this.#deps.workspace.read(uri, this.#closing.signal)).text;
-    } catch (error) {
-      if (error instanceof ToolError) return undefined;
-      throw error;
-    }
-  }
 }
 
 /** What is known of a conversation before its next prompt. */
 function factsOf({ id, state }: Session): RouteFacts {
   return routeFacts(state, { sessionId: id, prompt: [] });
-}
-
-function isBlank(part: PromptPart): boolean {
-  return part.type === "text" && part.text.trim() === "";
-}
-
-function titleOf(prompt: readonly PromptPart[]): string {
-  const first = prompt.find((part) => part.type === "text");
-  const line = (first?.type === "text" ? first.text : "Untitled").trim().split("\n", 1)[0] ?? "";
-  return line.length > 80 ? `${line.slice(0, 79)}…` : line || "Untitled";
-}
-
-function storageFailure(error: unknown): Failure {
-  if (error instanceof StaleSessionError) {
-    return {
-      code: "storage",
-      message:
-        "Another window or terminal has gone on with this session, so the turn was ended here. Open the session again to see what was done there.",
-    };
-  }
-  return {
-    code: "storage",
-    message: `The conversation could not be stored, so the turn was ended: ${messageOf(error)} Free some space or fix the folder's permissions, then send the message again.`,
-  };
 }

@@ -10,7 +10,7 @@ import type { Clock } from "../base/async.ts";
 import { errorCode, messageOf, RequestError } from "../base/errors.ts";
 import { log } from "../base/trace.ts";
 import { type Config, keyVariables } from "../config.ts";
-import type { Models, ReadyModel } from "../host.ts";
+import type { Models } from "../host.ts";
 import { anthropicUrl, createAnthropicProvider } from "../model/anthropic.ts";
 import { Breaker, withBreaker } from "../model/breaker.ts";
 import { findModel, mergeModels } from "../model/catalog.ts";
@@ -37,6 +37,7 @@ import type {
   Usage,
 } from "../protocol/types.ts";
 import type { TurnModel } from "../session/fallback.ts";
+import type { ReadyModel } from "../session/turns.ts";
 import type { Speeds } from "../storage/speeds.ts";
 import { chooseModel } from "./routing.ts";
 
