@@ -6,7 +6,7 @@
  * so it is drawn as its answers are; what is carried word for word is plain text.
  */
 import { useState } from "preact/hooks";
-import type { CompactionMeans, CompactionReason } from "../server/src/protocol/types.ts";
+import type { CompactionMeans, CompactionReason } from "../server/src/protocol/events.ts";
 import { dollars, duration } from "../server/src/report/numbers.ts";
 import type { Page } from "./page.ts";
 import { Icon, Markdown } from "./parts.tsx";

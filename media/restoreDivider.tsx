@@ -7,7 +7,8 @@
 
 import type { ComponentChildren } from "preact";
 import { useState } from "preact/hooks";
-import type { RestoreId, UndoneFile } from "../server/src/protocol/types.ts";
+import type { UndoneFile } from "../server/src/protocol/review.ts";
+import type { RestoreId } from "../server/src/protocol/types.ts";
 import { relativePath } from "./format.ts";
 import type { Page } from "./page.ts";
 import { Icon } from "./parts.tsx";

@@ -4,7 +4,9 @@
  * Not here: drawing (`restoreDivider.tsx`) and turns themselves (`turnState.ts`). Easily got wrong: a restore counts from
  * its end on, and its undoing is a restore too.
  */
-import type { RestoreId, RestoreTarget, SessionEvent, TurnId, UndoneFile } from "../server/src/protocol/types.ts";
+import type { SessionEvent } from "../server/src/protocol/events.ts";
+import type { RestoreTarget, UndoneFile } from "../server/src/protocol/review.ts";
+import type { RestoreId, TurnId } from "../server/src/protocol/types.ts";
 
 /** A restore as the page shows it. */
 export interface RestoreView {

@@ -7,7 +7,8 @@
 
 import { useEffect, useState } from "preact/hooks";
 import type { PanelAction } from "../server/src/protocol/panel.ts";
-import type { FileChange, ModelChoice, SessionId, UndoneFile } from "../server/src/protocol/types.ts";
+import type { UndoneFile } from "../server/src/protocol/review.ts";
+import type { FileChange, ModelChoice, SessionId } from "../server/src/protocol/types.ts";
 import { count, dollars, duration, percent } from "../server/src/report/numbers.ts";
 import { BudgetCard } from "./budgetCard.tsx";
 import { CompactionDivider } from "./compactionDivider.tsx";

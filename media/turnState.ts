@@ -4,27 +4,24 @@
  * Not here: the session around it (`state.ts`) or drawing. Easily got wrong: a block keeps its key from its first delta
  * to its stored form, so that the page turns one into the other in place.
  */
+import type { Compacted, PromptOrigin, SessionDelta, SessionEvent } from "../server/src/protocol/events.ts";
+import type { UndoneFile } from "../server/src/protocol/review.ts";
 import type {
   AssistantBlock,
   BudgetQuestion,
   CallId,
-  Compacted,
   Failure,
   FileChange,
   Json,
   Location,
   PermissionRequest,
   PriceClass,
-  PromptOrigin,
   PromptPart,
   RestoreId,
   RouteStrategy,
-  SessionDelta,
-  SessionEvent,
   StopReason,
   ToolKind,
   TurnId,
-  UndoneFile,
   Usage,
 } from "../server/src/protocol/types.ts";
 import { beginTimes, foldTimes, type TurnTimes } from "../server/src/report/turnTimes.ts";

@@ -97,6 +97,9 @@ const onlyIn: readonly { readonly module: RegExp; readonly places: RegExp }[] = 
 const adapters =
   /^server\/src\/(workspace\/(disk|editor)|storage\/(cacheFiles|journal|memory|sessionIndex|ruleStore)|model\/(anthropic|openaiEmbeddings|openaiResponses|openaiChat|recorded))\.ts$/;
 
+/** The files of `protocol/` that are nothing but types. */
+const typeFiles = ["types", "events", "review"];
+
 interface Source {
   readonly path: string;
   readonly text: string;
@@ -215,10 +218,14 @@ describe("the outside world", () => {
     expect(wrong.map(({ path }) => path)).toEqual([]);
   });
 
-  test("the protocol's types have no imports and no runtime code", () => {
-    const types = sources.find(({ path }) => path === "server/src/protocol/types.ts");
-    expect(types?.imports).toEqual([]);
-    expect(types?.text).not.toMatch(/^export (const|function|class|let|var)/m);
+  test("the protocol's types import only each other and have no runtime code", () => {
+    const paths = typeFiles.map((name) => `server/src/protocol/${name}.ts`);
+    const types = sources.filter(({ path }) => paths.includes(path));
+    expect(types.map(({ path }) => path).toSorted()).toEqual(paths.toSorted());
+    for (const { imports, text } of types) {
+      expect(imports.filter((target) => !paths.includes(target) || !isTypeOnly(text, target))).toEqual([]);
+      expect(text).not.toMatch(/^export (const|function|class|let|var)/m);
+    }
   });
 
   test("there are no barrels", () => {
@@ -245,7 +252,7 @@ describe("documents", () => {
   test("PROTOCOL.md names every method and event and carries the hash of protocol/", () => {
     const document = readFileSync(join(root, "server/PROTOCOL.md"), "utf8");
     const methods = readFileSync(join(root, "server/src/protocol/methods.ts"), "utf8");
-    const types = readFileSync(join(root, "server/src/protocol/types.ts"), "utf8");
+    const types = typeFiles.map((name) => readFileSync(join(root, `server/src/protocol/${name}.ts`), "utf8")).join("");
     const names = [
       ...[...methods.matchAll(/new (?:Request|Notification)Type<[^(]*\(\s*"([^"]+)"/g)].map(([, name]) => name),
       ...[...types.matchAll(/readonly type: "([a-z_]+)"/g)].map(([, name]) => name),

@@ -8,7 +8,9 @@ import { resolve } from "node:path";
 
 const at = (path) => resolve(import.meta.dirname, "..", path);
 const hash = createHash("sha256");
-for (const name of ["methods", "types"]) hash.update(readFileSync(at(`server/src/protocol/${name}.ts`), "utf8"));
+for (const name of ["methods", "types", "events", "review"]) {
+  hash.update(readFileSync(at(`server/src/protocol/${name}.ts`), "utf8"));
+}
 const document = readFileSync(at("server/PROTOCOL.md"), "utf8");
 const line = `protocol hash: \`${hash.digest("hex").slice(0, 16)}\``;
 writeFileSync(at("server/PROTOCOL.md"), document.replace(/protocol hash: `\w+`/, line));

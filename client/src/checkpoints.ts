@@ -4,7 +4,8 @@
  * Not here: restoring (the host does). Easily got wrong: a turn that a restore took out of the conversation is none, until
  * that restore is undone.
  */
-import type { RestoreId, SessionEvent, TurnId } from "../../server/src/protocol/types.ts";
+import type { SessionEvent } from "../../server/src/protocol/events.ts";
+import type { RestoreId, TurnId } from "../../server/src/protocol/types.ts";
 
 /** A turn that one can go back to right before. */
 export interface Checkpoint {

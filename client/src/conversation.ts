@@ -5,6 +5,8 @@
  * folds that. Easily got wrong: events that arrive while a session is being loaded are kept back and sent after it, and
  * deltas among them are dropped, because what they said is in the loaded state.
  */
+
+import type { SessionUpdate } from "../../server/src/protocol/events.ts";
 import {
   cancelSession,
   compactSession,
@@ -36,7 +38,6 @@ import type {
   RestoreId,
   SessionId,
   SessionSummary,
-  SessionUpdate,
   SpendingRow,
   TurnId,
 } from "../../server/src/protocol/types.ts";

@@ -6,7 +6,8 @@
  */
 import { type ReviewChangedParams, type ReviewParams, reviewSession } from "../../server/src/protocol/methods.ts";
 import type { PendingSummary } from "../../server/src/protocol/panel.ts";
-import type { PendingFile, PendingHunk, SessionId } from "../../server/src/protocol/types.ts";
+import type { PendingFile, PendingHunk } from "../../server/src/protocol/review.ts";
+import type { SessionId } from "../../server/src/protocol/types.ts";
 import type { AgentClient } from "./agentClient.ts";
 import { codeOf, messageOf } from "./conversation.ts";
 

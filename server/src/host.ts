@@ -6,6 +6,7 @@
  */
 import { RequestError } from "./base/errors.ts";
 import type { RouteFacts } from "./model/router.ts";
+import type { SessionUpdate } from "./protocol/events.ts";
 import type {
   CompactParams,
   CompactResult,
@@ -33,17 +34,8 @@ import type {
   WarmUpParams,
   WarmUpResult,
 } from "./protocol/methods.ts";
-import type {
-  CredentialName,
-  LimitReached,
-  ModelSpec,
-  PendingFile,
-  RestoreId,
-  RestoreTarget,
-  SessionId,
-  SessionUpdate,
-  TurnId,
-} from "./protocol/types.ts";
+import type { PendingFile, RestoreTarget } from "./protocol/review.ts";
+import type { CredentialName, LimitReached, ModelSpec, RestoreId, SessionId, TurnId } from "./protocol/types.ts";
 import { Compactions, type CompactionsDeps } from "./session/compactions.ts";
 import { hasGrown } from "./session/compactPlan.ts";
 import { type LiveSession, LiveSessions } from "./session/liveSessions.ts";

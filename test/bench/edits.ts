@@ -7,14 +7,9 @@
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
-import type {
-  CallId,
-  FileChange,
-  PendingFile,
-  SessionEvent,
-  SessionEventBody,
-  TurnId,
-} from "../../server/src/protocol/types.ts";
+import type { SessionEvent, SessionEventBody } from "../../server/src/protocol/events.ts";
+import type { PendingFile } from "../../server/src/protocol/review.ts";
+import type { CallId, FileChange, TurnId } from "../../server/src/protocol/types.ts";
 import { EditLedger } from "../../server/src/session/editLedger.ts";
 import { blobIdOf, type FileView } from "../../server/src/session/fileView.ts";
 import { createMemoryStore } from "../../server/src/storage/memory.ts";

@@ -16,14 +16,8 @@ import { toChatRequest } from "../../server/src/model/openaiChat.ts";
 import { toResponsesRequest } from "../../server/src/model/openaiResponses.ts";
 import type { ModelRequest } from "../../server/src/model/provider.ts";
 import { TokenCounts } from "../../server/src/model/tokens.ts";
-import type {
-  CallId,
-  SessionEvent,
-  SessionEventBody,
-  SessionId,
-  TurnId,
-  Usage,
-} from "../../server/src/protocol/types.ts";
+import type { SessionEvent, SessionEventBody } from "../../server/src/protocol/events.ts";
+import type { CallId, SessionId, TurnId, Usage } from "../../server/src/protocol/types.ts";
 import { fitRequest } from "../../server/src/session/context.ts";
 import { initialState, messagesOf, reduceAll, type SessionState } from "../../server/src/session/reduce.ts";
 import { createJournalStore } from "../../server/src/storage/journal.ts";

@@ -1,6 +1,6 @@
 /** Compaction through a real host, on all three APIs: what survives, what a failing provider cannot stop, and going back. */
 import { expect, test } from "vitest";
-import type { Compacted } from "../../server/src/protocol/types.ts";
+import type { Compacted } from "../../server/src/protocol/events.ts";
 import { startLocal } from "../support/localModel.ts";
 import type { Fault, Script, Step, StepSource } from "../support/modelDouble.ts";
 import { type Play, startPlay, type WireFormat, wireFormats } from "../support/play.ts";

@@ -5,8 +5,9 @@ import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { MessageConnection } from "vscode-jsonrpc/node";
+import type { SessionEvent } from "../../server/src/protocol/events.ts";
 import * as methods from "../../server/src/protocol/methods.ts";
-import type { BudgetQuestion, SessionEvent, SessionId } from "../../server/src/protocol/types.ts";
+import type { BudgetQuestion, SessionId } from "../../server/src/protocol/types.ts";
 import { type ModelDouble, type Script, startModelDouble } from "../support/modelDouble.ts";
 import { noneLeft, startHost } from "../support/processes.ts";
 import {

@@ -2,8 +2,9 @@
 import { describe, expect, test } from "vitest";
 import { findModel } from "../../server/src/model/catalog.ts";
 import { costOf } from "../../server/src/model/price.ts";
+import type { SessionEvent } from "../../server/src/protocol/events.ts";
 import type * as methods from "../../server/src/protocol/methods.ts";
-import type { BudgetChoice, BudgetQuestion, SessionEvent, SessionId } from "../../server/src/protocol/types.ts";
+import type { BudgetChoice, BudgetQuestion, SessionId } from "../../server/src/protocol/types.ts";
 import type { ModelDouble, Script } from "../support/modelDouble.ts";
 import { startPlay } from "../support/play.ts";
 

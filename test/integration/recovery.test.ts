@@ -5,7 +5,7 @@ import { describe, expect, test } from "vitest";
 import { ProviderError } from "../../server/src/base/errors.ts";
 import { createAnthropicProvider } from "../../server/src/model/anthropic.ts";
 import { findModel } from "../../server/src/model/catalog.ts";
-import type { SessionEvent } from "../../server/src/protocol/types.ts";
+import type { SessionEvent } from "../../server/src/protocol/events.ts";
 import type { Fault, Step } from "../support/modelDouble.ts";
 import { startPlay, type WireFormat, wireFormats } from "../support/play.ts";
 import { requestAccount } from "../unit/model/support.ts";

@@ -4,7 +4,8 @@ import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { expect, test } from "vitest";
 import { createLocalHost } from "../../server/src/main/local.ts";
-import type { RestoreId, SessionEventBody, SessionId, TurnId } from "../../server/src/protocol/types.ts";
+import type { SessionEventBody } from "../../server/src/protocol/events.ts";
+import type { RestoreId, SessionId, TurnId } from "../../server/src/protocol/types.ts";
 import { createJournalStore } from "../../server/src/storage/journal.ts";
 import { type Play, startPlay } from "../support/play.ts";
 

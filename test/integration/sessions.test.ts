@@ -5,7 +5,8 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { expect, test } from "vitest";
 import { createLocalHost } from "../../server/src/main/local.ts";
-import type { SessionEvent, SessionId } from "../../server/src/protocol/types.ts";
+import type { SessionEvent } from "../../server/src/protocol/events.ts";
+import type { SessionId } from "../../server/src/protocol/types.ts";
 import { type Play, startPlay, type WireFormat, wireFormats } from "../support/play.ts";
 
 const neverAborted = new AbortController().signal;

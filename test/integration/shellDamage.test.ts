@@ -21,7 +21,8 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import type { PendingFile, PermissionRequest } from "../../server/src/protocol/types.ts";
+import type { PendingFile } from "../../server/src/protocol/review.ts";
+import type { PermissionRequest } from "../../server/src/protocol/types.ts";
 import { createFakeEditor } from "../support/fakeEditor.ts";
 import { type PlayOptions, startPlay } from "../support/play.ts";
 

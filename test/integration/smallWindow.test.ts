@@ -6,7 +6,7 @@
  * so what is too long for it is known to the byte.
  */
 import { expect, test } from "vitest";
-import type { SessionEvent } from "../../server/src/protocol/types.ts";
+import type { SessionEvent } from "../../server/src/protocol/events.ts";
 import { startLocal } from "../support/localModel.ts";
 import type { Play } from "../support/play.ts";
 

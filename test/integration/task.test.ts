@@ -3,7 +3,7 @@
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { describe, expect, test } from "vitest";
-import type { SessionEvent } from "../../server/src/protocol/types.ts";
+import type { SessionEvent } from "../../server/src/protocol/events.ts";
 import { createFakeEditor } from "../support/fakeEditor.ts";
 import { startPlay, type WireFormat, wireFormats } from "../support/play.ts";
 import {

@@ -2,7 +2,8 @@
 import { expect, test } from "vitest";
 import { AgentHost } from "../../server/src/host.ts";
 import { TokenCounts } from "../../server/src/model/tokens.ts";
-import type { BudgetQuestion, SessionEvent } from "../../server/src/protocol/types.ts";
+import type { SessionEvent } from "../../server/src/protocol/events.ts";
+import type { BudgetQuestion } from "../../server/src/protocol/types.ts";
 import { createMemoryStore } from "../../server/src/storage/memory.ts";
 import { createBuiltinTools } from "../../server/src/tools/builtin/builtinTools.ts";
 import { createRegistry } from "../../server/src/tools/registry.ts";

@@ -5,7 +5,8 @@
 import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import { describe, expect, test } from "vitest";
 import { type Clock, deferred } from "../../server/src/base/async.ts";
-import type { SessionEvent, SessionId } from "../../server/src/protocol/types.ts";
+import type { SessionEvent } from "../../server/src/protocol/events.ts";
+import type { SessionId } from "../../server/src/protocol/types.ts";
 import { findingsOf } from "../../server/src/report/findings.ts";
 import { turnTimes } from "../../server/src/report/turnTimes.ts";
 import { type Cause, waterfallOf } from "../../server/src/report/waterfall.ts";

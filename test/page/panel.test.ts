@@ -6,8 +6,9 @@
  */
 import type { Browser, Locator } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import type { SessionEvent, SessionEventBody } from "../../server/src/protocol/events.ts";
 import type { FromPanel, ToPanel } from "../../server/src/protocol/panel.ts";
-import type { RestoreId, SessionEvent, SessionEventBody, SessionId } from "../../server/src/protocol/types.ts";
+import type { RestoreId, SessionId } from "../../server/src/protocol/types.ts";
 import { compacted } from "../support/events.ts";
 import {
   buildPanel,

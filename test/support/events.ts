@@ -3,14 +3,8 @@
  *
  * Not here: running sessions (`play.ts`).
  */
-import type {
-  CallId,
-  Compacted,
-  CompactionId,
-  SessionEvent,
-  SessionEventBody,
-  TurnId,
-} from "../../server/src/protocol/types.ts";
+import type { Compacted, SessionEvent, SessionEventBody } from "../../server/src/protocol/events.ts";
+import type { CallId, CompactionId, TurnId } from "../../server/src/protocol/types.ts";
 
 /** Event bodies as tests write them: ids are plain strings, and types from the future may occur. */
 export type PlainEventBody = SessionEventBody | { readonly type: string; readonly [field: string]: unknown };

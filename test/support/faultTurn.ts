@@ -18,7 +18,8 @@ import { createOpenAIResponsesProvider } from "../../server/src/model/openaiResp
 import { compose, type Provider } from "../../server/src/model/provider.ts";
 import { withRetry } from "../../server/src/model/retry.ts";
 import { TokenCounts } from "../../server/src/model/tokens.ts";
-import type { SessionEvent, SessionId, ToolCallPart, ToolSpec, TurnId } from "../../server/src/protocol/types.ts";
+import type { SessionEvent } from "../../server/src/protocol/events.ts";
+import type { SessionId, ToolCallPart, ToolSpec, TurnId } from "../../server/src/protocol/types.ts";
 import type { TurnModel } from "../../server/src/session/fallback.ts";
 import { initialState, reduceAll } from "../../server/src/session/reduce.ts";
 import { createSession, type Session } from "../../server/src/session/session.ts";

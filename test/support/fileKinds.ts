@@ -10,7 +10,8 @@ import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import iconv from "iconv-lite";
 import { expect } from "vitest";
-import type { PendingFile, SessionId, TurnId } from "../../server/src/protocol/types.ts";
+import type { PendingFile } from "../../server/src/protocol/review.ts";
+import type { SessionId, TurnId } from "../../server/src/protocol/types.ts";
 import { createFakeEditor } from "./fakeEditor.ts";
 import { type Play, startPlay } from "./play.ts";
 

@@ -3,6 +3,8 @@
  *
  * Not here: the page. Easily got wrong: events carry positions without gaps, so they are numbered here, in order.
  */
+
+import type { SessionEvent, SessionEventBody } from "../../server/src/protocol/events.ts";
 import type { ToPanel } from "../../server/src/protocol/panel.ts";
 import type {
   AssistantPart,
@@ -13,8 +15,6 @@ import type {
   Json,
   ModelChoice,
   PermissionRequest,
-  SessionEvent,
-  SessionEventBody,
   SessionId,
   ToolKind,
   TurnId,

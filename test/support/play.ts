@@ -10,14 +10,8 @@ import { dirname, join } from "node:path";
 import type { Config } from "../../server/src/config.ts";
 import { readConfig } from "../../server/src/config.ts";
 import { createLocalHost, type LocalHost, type LocalHostOptions } from "../../server/src/main/local.ts";
-import type {
-  ApprovalChoice,
-  PermissionRequest,
-  PromptOrigin,
-  SessionEvent,
-  SessionId,
-  SessionUpdate,
-} from "../../server/src/protocol/types.ts";
+import type { PromptOrigin, SessionEvent, SessionUpdate } from "../../server/src/protocol/events.ts";
+import type { ApprovalChoice, PermissionRequest, SessionId } from "../../server/src/protocol/types.ts";
 import { type DoubleOptions, type ModelDouble, type Script, startModelDouble } from "./modelDouble.ts";
 
 /** The three wire formats, by the model id that a test asks for. */

@@ -16,9 +16,10 @@ import {
   StreamMessageReader,
   StreamMessageWriter,
 } from "vscode-jsonrpc/node";
+import type { SessionUpdate } from "../../server/src/protocol/events.ts";
 import type { InitializationOptions } from "../../server/src/protocol/methods.ts";
 import * as methods from "../../server/src/protocol/methods.ts";
-import type { ApprovalChoice, PermissionRequest, SessionUpdate } from "../../server/src/protocol/types.ts";
+import type { ApprovalChoice, PermissionRequest } from "../../server/src/protocol/types.ts";
 
 /** The folder with `cli.js` and `server.js` of this test run. */
 export function testDist(): string {

@@ -17,7 +17,7 @@ import type { Provider } from "../../server/src/model/provider.ts";
 import { withRecording } from "../../server/src/model/recorded.ts";
 import { parseRecording, type Recording } from "../../server/src/model/recording.ts";
 import { TokenCounts } from "../../server/src/model/tokens.ts";
-import type { SessionEventBody, SessionUpdate } from "../../server/src/protocol/types.ts";
+import type { SessionEventBody, SessionUpdate } from "../../server/src/protocol/events.ts";
 import { createMemoryStore } from "../../server/src/storage/memory.ts";
 import { createBuiltinTools } from "../../server/src/tools/builtin/builtinTools.ts";
 import { createRegistry } from "../../server/src/tools/registry.ts";

@@ -6,17 +6,10 @@
  */
 import { subscribe, unsubscribe } from "node:diagnostics_channel";
 import { stripVTControlCharacters, styleText } from "node:util";
+import type { SessionEvent, SessionUpdate } from "../protocol/events.ts";
 import type { PromptResult } from "../protocol/methods.ts";
-import type {
-  Failure,
-  FileChange,
-  PriceClass,
-  RestoreTarget,
-  SessionEvent,
-  SessionId,
-  SessionSummary,
-  SessionUpdate,
-} from "../protocol/types.ts";
+import type { RestoreTarget } from "../protocol/review.ts";
+import type { Failure, FileChange, PriceClass, SessionId, SessionSummary } from "../protocol/types.ts";
 
 /** Where a turn is drawn. */
 export interface Output {

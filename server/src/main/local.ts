@@ -18,16 +18,10 @@ import { withBudget } from "../model/budget.ts";
 import type { Embedder } from "../model/embedder.ts";
 import { createOpenAIEmbedder } from "../model/openaiEmbeddings.ts";
 import { TokenCounts } from "../model/tokens.ts";
+import type { SessionUpdate } from "../protocol/events.ts";
 import type { ListModelsResult } from "../protocol/methods.ts";
-import type {
-  ApprovalChoice,
-  BudgetChoice,
-  BudgetQuestion,
-  PendingFile,
-  PermissionRequest,
-  SessionId,
-  SessionUpdate,
-} from "../protocol/types.ts";
+import type { PendingFile } from "../protocol/review.ts";
+import type { ApprovalChoice, BudgetChoice, BudgetQuestion, PermissionRequest, SessionId } from "../protocol/types.ts";
 import type { CompactionPolicy } from "../session/compactPlan.ts";
 import { createCacheFiles } from "../storage/cacheFiles.ts";
 import { createFormerCellStore } from "../storage/formerCells.ts";

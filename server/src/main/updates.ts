@@ -5,7 +5,8 @@
  * the deltas before it, and so does a delta after a pause: only what comes within a frame of the last sending waits. Only
  * neighbouring deltas of the same block are joined.
  */
-import type { SessionDelta, SessionId, SessionUpdate } from "../protocol/types.ts";
+import type { SessionDelta, SessionUpdate } from "../protocol/events.ts";
+import type { SessionId } from "../protocol/types.ts";
 
 /** Milliseconds between two sendings of deltas, and that a delta may wait: one frame at 60 Hz. */
 const frameMs = 16;

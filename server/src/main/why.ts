@@ -4,7 +4,7 @@
  * Not here: the rules (`report/`). Easily got wrong: titles of calls are the model's words and must not steer the terminal.
  */
 import { stripVTControlCharacters } from "node:util";
-import type { SessionEvent } from "../protocol/types.ts";
+import type { SessionEvent } from "../protocol/events.ts";
 import type { Finding } from "../report/finding.ts";
 import { findingsOf } from "../report/findings.ts";
 import { duration, percent } from "../report/numbers.ts";

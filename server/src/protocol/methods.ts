@@ -6,6 +6,8 @@
  * `stopReason: "cancelled"`; it does not fail.
  */
 import { NotificationType, RequestType } from "vscode-jsonrpc";
+import type { PromptOrigin, SessionDelta, SessionEvent, SessionUpdate } from "./events.ts";
+import type { PendingFile, UndoneFile } from "./review.ts";
 import type {
   ApprovalChoice,
   BlobId,
@@ -19,20 +21,14 @@ import type {
   Json,
   LimitStanding,
   ModelChoice,
-  PendingFile,
   PermissionRequest,
-  PromptOrigin,
   PromptPart,
   RestoreId,
-  SessionDelta,
-  SessionEvent,
   SessionId,
   SessionSummary,
-  SessionUpdate,
   SpendingRow,
   StopReason,
   TurnId,
-  UndoneFile,
 } from "./types.ts";
 
 // ------------------------------------------------------------------------------------------ initialise (LSP's own)

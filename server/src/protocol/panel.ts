@@ -4,6 +4,7 @@
  * Not here: JSON-RPC (`methods.ts`). Types only, so that the page shares nothing of the extension. Easily got wrong: the
  * page can be destroyed at any time, so it holds nothing but drafts; after `ready` it is told everything again.
  */
+import type { SessionDelta, SessionEvent, SessionUpdate } from "./events.ts";
 import type {
   ApprovalChoice,
   BudgetChoice,
@@ -17,11 +18,8 @@ import type {
   ModelChoice,
   PromptPart,
   RestoreId,
-  SessionDelta,
-  SessionEvent,
   SessionId,
   SessionSummary,
-  SessionUpdate,
   SpendingRow,
   TurnId,
 } from "./types.ts";

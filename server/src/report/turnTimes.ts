@@ -5,7 +5,8 @@
  * journals from before phases were recorded have none, and a turn whose host was gone was closed by a later one, long
  * after it had ended.
  */
-import type { CacheOutcome, CallId, Phase, SessionEvent, Usage } from "../protocol/types.ts";
+import type { SessionEvent } from "../protocol/events.ts";
+import type { CacheOutcome, CallId, Phase, Usage } from "../protocol/types.ts";
 
 /** A step: when, and what its request used. Times in milliseconds since the epoch. */
 export interface StepTimes {

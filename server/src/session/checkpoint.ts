@@ -7,7 +7,8 @@
  */
 import { messageOf, RequestError, ToolError } from "../base/errors.ts";
 import { log } from "../base/trace.ts";
-import type { BlobId, FileChange, UndoneFile } from "../protocol/types.ts";
+import type { UndoneFile } from "../protocol/review.ts";
+import type { BlobId, FileChange } from "../protocol/types.ts";
 import type { SessionStore } from "../storage/store.ts";
 import { withConflictMarkers } from "../text/conflictMarkers.ts";
 import { countLines } from "../text/diff.ts";

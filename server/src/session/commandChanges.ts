@@ -6,7 +6,8 @@
  */
 import { messageOf, ToolError } from "../base/errors.ts";
 import { log } from "../base/trace.ts";
-import type { CallId, SessionEventBody, TurnId } from "../protocol/types.ts";
+import type { SessionEventBody } from "../protocol/events.ts";
+import type { CallId, TurnId } from "../protocol/types.ts";
 import type { SessionStore } from "../storage/store.ts";
 import type { ChangeScope, ChangeSnapshot, FoundChanges, Workspace } from "../workspace/workspace.ts";
 

@@ -13,16 +13,8 @@ import { log } from "../base/trace.ts";
 import type { ModelRequest, ModelStop } from "../model/provider.ts";
 import type { TokenCounts } from "../model/tokens.ts";
 import { addUsage, noUsage } from "../model/usage.ts";
-import type {
-  AssistantBlock,
-  Compacted,
-  CompactionId,
-  CompactionMeans,
-  CompactionReason,
-  ToolSpec,
-  TurnId,
-  Usage,
-} from "../protocol/types.ts";
+import type { Compacted, CompactionMeans, CompactionReason } from "../protocol/events.ts";
+import type { AssistantBlock, CompactionId, ToolSpec, TurnId, Usage } from "../protocol/types.ts";
 import { type CarriedRoom, carriedText, extractOf } from "./carried.ts";
 import { type CompactionPolicy, fitsWindow, hasGrown, summaryTokens } from "./compactPlan.ts";
 import { buildRequest, withSeenWindow } from "./context.ts";

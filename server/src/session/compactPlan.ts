@@ -4,7 +4,8 @@
  * Not here: how (`compact.ts`). Easily got wrong: cached tokens are so cheap that compacting rarely saves money, so it is
  * done for the window, for steps in the price and for quality, and while the cache is warm.
  */
-import type { CompactionReason, ModelSpec } from "../protocol/types.ts";
+import type { CompactionReason } from "../protocol/events.ts";
+import type { ModelSpec } from "../protocol/types.ts";
 import { messagesOf, type SessionState } from "./reduce.ts";
 
 /** What the settings say. */

@@ -5,7 +5,8 @@
  * count little because a chat template left something out; only a count that no whole prompt can have is an accusation.
  */
 import { promptTokensOf } from "../model/tokens.ts";
-import type { SessionEventBody, TurnId, Usage } from "../protocol/types.ts";
+import type { SessionEventBody } from "../protocol/events.ts";
+import type { TurnId, Usage } from "../protocol/types.ts";
 import type { FittedRequest } from "./context.ts";
 import type { SessionState } from "./reduce.ts";
 

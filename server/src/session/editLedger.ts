@@ -8,15 +8,9 @@
 import { Serial } from "../base/async.ts";
 import { RequestError } from "../base/errors.ts";
 import { log } from "../base/trace.ts";
-import type {
-  BlobId,
-  PendingFile,
-  RestoreId,
-  RestoreTarget,
-  SessionEvent,
-  TurnId,
-  UndoneFile,
-} from "../protocol/types.ts";
+import type { SessionEvent } from "../protocol/events.ts";
+import type { PendingFile, RestoreTarget, UndoneFile } from "../protocol/review.ts";
+import type { BlobId, RestoreId, TurnId } from "../protocol/types.ts";
 import type { SessionStore } from "../storage/store.ts";
 import { decodeText } from "../text/encoding.ts";
 import { isNotebookPath } from "../text/notebook.ts";

@@ -6,7 +6,8 @@
  * deletion waits, and one place cannot hold both.
  */
 import { messageOf, ToolError } from "../base/errors.ts";
-import type { BlobId, CallId, FileChange, SessionEventBody, TurnId } from "../protocol/types.ts";
+import type { SessionEventBody } from "../protocol/events.ts";
+import type { BlobId, CallId, FileChange, TurnId } from "../protocol/types.ts";
 import type { SessionStore } from "../storage/store.ts";
 import { countLines } from "../text/diff.ts";
 import { digestOf, isLinkMode } from "../workspace/fileBytes.ts";

@@ -5,7 +5,8 @@
  * content and apart from it, but not for a file that was made or is gone, which has no other place to be.
  */
 import { createHash } from "node:crypto";
-import type { BlobId, PendingFile, PendingHunk, TurnId } from "../protocol/types.ts";
+import type { PendingFile, PendingHunk } from "../protocol/review.ts";
+import type { BlobId, TurnId } from "../protocol/types.ts";
 import { type HunkLines, hunksOf, isSettled, linesOfHunks, type PendingText } from "../text/pending.ts";
 
 /** Lines from before that one hunk carries; its file's counts are of all of them. */

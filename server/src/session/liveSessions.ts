@@ -6,7 +6,9 @@
  */
 import type { Clock } from "../base/async.ts";
 import { RequestError } from "../base/errors.ts";
-import type { BlobId, PendingFile, SessionEvent, SessionId, SessionUpdate } from "../protocol/types.ts";
+import type { SessionEvent, SessionUpdate } from "../protocol/events.ts";
+import type { PendingFile } from "../protocol/review.ts";
+import type { BlobId, SessionId } from "../protocol/types.ts";
 import type { SessionStore } from "../storage/store.ts";
 import type { Registry } from "../tools/registry.ts";
 import type { Queues } from "../workspace/queues.ts";

@@ -6,7 +6,8 @@
  */
 import { abortable } from "../base/async.ts";
 import { log } from "../base/trace.ts";
-import type { BudgetChoice, BudgetQuestion, LimitReached, SessionEventBody, SessionId } from "../protocol/types.ts";
+import type { SessionEventBody } from "../protocol/events.ts";
+import type { BudgetChoice, BudgetQuestion, LimitReached, SessionId } from "../protocol/types.ts";
 
 /** How the user is asked, and where raises are kept. */
 export interface PauseDeps {

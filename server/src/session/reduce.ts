@@ -6,6 +6,8 @@
  */
 import { createOwnLists, type Lists } from "../base/lists.ts";
 import type { ModelMessage } from "../model/provider.ts";
+import type { SessionEvent } from "../protocol/events.ts";
+import type { RestoreTarget } from "../protocol/review.ts";
 import type {
   AssistantBlock,
   CallId,
@@ -13,8 +15,6 @@ import type {
   ModelApi,
   PromptPart,
   RestoreId,
-  RestoreTarget,
-  SessionEvent,
   SessionId,
   ToolResult,
   TurnId,

@@ -8,7 +8,8 @@
  */
 import { cachedAfter, lifeOf, longLifeMs, shortLifeMs } from "../model/promptCache.ts";
 import type { ModelRequest } from "../model/provider.ts";
-import type { CacheBreakCause, CacheOutcome, PromptPart, SentRequest, SessionEvent, Usage } from "../protocol/types.ts";
+import type { SessionEvent } from "../protocol/events.ts";
+import type { CacheBreakCause, CacheOutcome, PromptPart, SentRequest, Usage } from "../protocol/types.ts";
 import { digestsOf, nameOfBlock } from "./requestBlocks.ts";
 
 /** A prefix of the conversation that a vendor's cache has. */

@@ -6,7 +6,8 @@
  */
 import { RequestError } from "../base/errors.ts";
 import type { ConflictResult, RestoreResult } from "../protocol/methods.ts";
-import type { FileChange, RestoreId, RestoreTarget, TurnId } from "../protocol/types.ts";
+import type { RestoreTarget } from "../protocol/review.ts";
+import type { FileChange, RestoreId, TurnId } from "../protocol/types.ts";
 import { type CheckpointDeps, conflictIn, type RestoreFilesDeps, restoreFiles, writtenFiles } from "./checkpoint.ts";
 import { historiesOf } from "./fileHistory.ts";
 import type { RestoreRecord, SessionState } from "./reduce.ts";

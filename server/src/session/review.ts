@@ -8,16 +8,10 @@
 import { type Clock, Serial } from "../base/async.ts";
 import { messageOf, RequestError, ToolError } from "../base/errors.ts";
 import { log } from "../base/trace.ts";
+import type { SessionEvent, SessionEventBody } from "../protocol/events.ts";
 import type { ReviewParams } from "../protocol/methods.ts";
-import type {
-  BlobId,
-  CallId,
-  PendingFile,
-  SessionEvent,
-  SessionEventBody,
-  TurnId,
-  UndoneFile,
-} from "../protocol/types.ts";
+import type { PendingFile, UndoneFile } from "../protocol/review.ts";
+import type { BlobId, CallId, TurnId } from "../protocol/types.ts";
 import type { SessionStore } from "../storage/store.ts";
 import { hunksOf, isSettled, keepHunks, type PendingText, undoHunks } from "../text/pending.ts";
 import { type Queues, runInAll } from "../workspace/queues.ts";

@@ -6,7 +6,8 @@
  */
 import { Serial } from "../base/async.ts";
 import { assertNever } from "../base/errors.ts";
-import type { SessionDelta, SessionEvent, SessionEventBody, SessionId, SessionUpdate } from "../protocol/types.ts";
+import type { SessionDelta, SessionEvent, SessionEventBody, SessionUpdate } from "../protocol/events.ts";
+import type { SessionId } from "../protocol/types.ts";
 import type { SessionRecord, SessionStore } from "../storage/store.ts";
 import { wellFormed } from "../text/wellFormed.ts";
 import { initialState, openCalls, reduceAll, runningTurn, type SessionState } from "./reduce.ts";

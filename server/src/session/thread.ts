@@ -6,7 +6,8 @@
  * counted in the messages that were in force at that time, so a place is a count and how many compactions there were.
  */
 import type { ModelMessage } from "../model/provider.ts";
-import type { Compacted, CompactionId, PromptPart, TurnId } from "../protocol/types.ts";
+import type { Compacted } from "../protocol/events.ts";
+import type { CompactionId, PromptPart, TurnId } from "../protocol/types.ts";
 
 /** A compaction that is in force. */
 export interface CompactionRecord {

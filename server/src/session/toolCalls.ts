@@ -8,13 +8,13 @@
 import { abortable, type Clock, Serial } from "../base/async.ts";
 import { messageOf, ToolError } from "../base/errors.ts";
 import { inPhase, log } from "../base/trace.ts";
+import type { SessionEventBody } from "../protocol/events.ts";
 import type {
   ApprovalChoice,
   BlobId,
   CallId,
   FileChange,
   PermissionRequest,
-  SessionEventBody,
   SessionId,
   TurnId,
 } from "../protocol/types.ts";

@@ -8,7 +8,7 @@
  * A line that begins no batch, from another hand, is a batch of one.
  */
 import type { FileHandle } from "node:fs/promises";
-import type { SessionEvent } from "../protocol/types.ts";
+import type { SessionEvent } from "../protocol/events.ts";
 
 /** How far a journal has been understood. */
 export interface JournalPosition {

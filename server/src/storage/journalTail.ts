@@ -6,7 +6,7 @@
  * to a reading from the start.
  */
 import type { FileHandle } from "node:fs/promises";
-import type { SessionEvent } from "../protocol/types.ts";
+import type { SessionEvent } from "../protocol/events.ts";
 import { type JournalLine, parseLine } from "./journalFile.ts";
 import type { SessionTail } from "./store.ts";
 

@@ -5,7 +5,8 @@
  * caller that changes an object changes no stored event.
  */
 import type { Clock } from "../base/async.ts";
-import type { BlobId, SessionEvent, SessionId, SessionSummary } from "../protocol/types.ts";
+import type { SessionEvent } from "../protocol/events.ts";
+import type { BlobId, SessionId, SessionSummary } from "../protocol/types.ts";
 import type { SessionQuery, SessionStore } from "./store.ts";
 import { blobIdOf, numbered, staleSession, unknownBlob, unknownSession } from "./stored.ts";
 import { emptySummary, findTerms, searchTerms, summarize } from "./summary.ts";

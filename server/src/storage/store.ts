@@ -4,7 +4,8 @@
  * Not here: what events mean (`session/reduce.ts`). Easily got wrong: `append` resolves only when the events would
  * survive the end of the process, so callers may show them afterwards and not before.
  */
-import type { BlobId, SessionEvent, SessionEventBody, SessionId, SessionSummary } from "../protocol/types.ts";
+import type { SessionEvent, SessionEventBody } from "../protocol/events.ts";
+import type { BlobId, SessionId, SessionSummary } from "../protocol/types.ts";
 
 /** Another writer has appended to the session since the caller last read it. */
 export class StaleSessionError extends Error {

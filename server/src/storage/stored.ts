@@ -5,7 +5,8 @@
  */
 import { createHash } from "node:crypto";
 import { RequestError } from "../base/errors.ts";
-import type { BlobId, SessionEvent, SessionEventBody, SessionId } from "../protocol/types.ts";
+import type { SessionEvent, SessionEventBody } from "../protocol/events.ts";
+import type { BlobId, SessionId } from "../protocol/types.ts";
 import { StaleSessionError } from "./store.ts";
 
 /** Bodies with their positions after `seq`. */

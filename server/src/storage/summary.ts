@@ -4,7 +4,8 @@
  * Not here: where summaries are kept (`sessionIndex.ts`, `memory.ts`). Easily got wrong: the fold is incremental, so it
  * must give the same for events that come in one go and for events that come in pieces.
  */
-import type { SessionEvent, SessionId, SessionSummary } from "../protocol/types.ts";
+import type { SessionEvent } from "../protocol/events.ts";
+import type { SessionId, SessionSummary } from "../protocol/types.ts";
 import type { SessionQuery } from "./store.ts";
 
 /** A session as lists and searches see it. */

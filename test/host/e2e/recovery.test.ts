@@ -6,7 +6,7 @@
 import assert from "node:assert/strict";
 import fs from "node:fs/promises";
 import path from "node:path";
-import type { SessionEvent } from "../../../server/src/protocol/types.ts";
+import type { SessionEvent } from "../../../server/src/protocol/events.ts";
 import { type ModelDouble, type Script, startModelDouble } from "../../support/modelDouble.ts";
 import { noneLeft, processesWith } from "../../support/processes.ts";
 import { type Workbench, withWorkbench } from "../support/workbench.ts";

@@ -5,7 +5,7 @@
  * Not here: doing anything. Easily got wrong: words are there while buffer or file holds them; whoever types, undoes,
  * closes without saving or rewrites a file takes words away by right, and the agent never does.
  */
-import type { PendingFile } from "../../../server/src/protocol/types.ts";
+import type { PendingFile } from "../../../server/src/protocol/review.ts";
 import { isAgents, type Token, tokensIn } from "./actions.ts";
 
 /** The texts of one file now; `undefined` where it is not open, or not there. */

@@ -4,7 +4,8 @@
  * Not here: what is judged (`stage.ts`). Easily got wrong: messages and blocks are counted here from the events, not asked of
  * the code that is under test.
  */
-import type { CacheBreakCause, SessionEvent } from "../../../server/src/protocol/types.ts";
+import type { SessionEvent } from "../../../server/src/protocol/events.ts";
+import type { CacheBreakCause } from "../../../server/src/protocol/types.ts";
 import { models, Stage } from "./stage.ts";
 import type { Conversation } from "./turns.ts";
 

@@ -11,14 +11,8 @@ import { AgentHost } from "../../../server/src/host.ts";
 import { findModel } from "../../../server/src/model/catalog.ts";
 import type { ModelRequest } from "../../../server/src/model/provider.ts";
 import { TokenCounts } from "../../../server/src/model/tokens.ts";
-import type {
-  CacheBreakCause,
-  ModelSpec,
-  PromptPart,
-  SessionEvent,
-  SessionId,
-  TurnId,
-} from "../../../server/src/protocol/types.ts";
+import type { SessionEvent } from "../../../server/src/protocol/events.ts";
+import type { CacheBreakCause, ModelSpec, PromptPart, SessionId, TurnId } from "../../../server/src/protocol/types.ts";
 import { createMemoryStore } from "../../../server/src/storage/memory.ts";
 import type { SessionStore } from "../../../server/src/storage/store.ts";
 import { createBuiltinTools } from "../../../server/src/tools/builtin/builtinTools.ts";

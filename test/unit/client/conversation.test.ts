@@ -5,9 +5,10 @@
  */
 import { expect, test } from "vitest";
 import { Conversation, type ConversationDeps } from "../../../client/src/conversation.ts";
+import type { SessionUpdate } from "../../../server/src/protocol/events.ts";
 import type { ListModelsResult } from "../../../server/src/protocol/methods.ts";
 import type { ToPanel } from "../../../server/src/protocol/panel.ts";
-import type { ModelChoice, SessionId, SessionUpdate } from "../../../server/src/protocol/types.ts";
+import type { ModelChoice, SessionId } from "../../../server/src/protocol/types.ts";
 import * as say from "../../support/panelMessages.ts";
 
 const { sessionId } = say;

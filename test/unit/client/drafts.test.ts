@@ -5,8 +5,8 @@
  */
 import { describe, expect, test } from "vitest";
 import { Drafts } from "../../../client/src/drafts.ts";
+import type { SessionDelta, SessionEventBody, SessionUpdate } from "../../../server/src/protocol/events.ts";
 import type { ToPanel } from "../../../server/src/protocol/panel.ts";
-import type { SessionDelta, SessionEventBody, SessionUpdate } from "../../../server/src/protocol/types.ts";
 import * as say from "../../support/panelMessages.ts";
 
 const { sessionId, turnId } = say;

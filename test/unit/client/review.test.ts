@@ -6,7 +6,8 @@
 import { describe, expect, test } from "vitest";
 import { Review } from "../../../client/src/review.ts";
 import type { ReviewParams, UndoResult } from "../../../server/src/protocol/methods.ts";
-import type { PendingFile, PendingHunk, SessionId } from "../../../server/src/protocol/types.ts";
+import type { PendingFile, PendingHunk } from "../../../server/src/protocol/review.ts";
+import type { SessionId } from "../../../server/src/protocol/types.ts";
 import * as say from "../../support/panelMessages.ts";
 
 const { sessionId, turnId } = say;

@@ -1,7 +1,8 @@
 /** Coalescing of streamed deltas: what is joined, what is sent at once, and that order holds. */
 import { expect, test } from "vitest";
 import { createCoalescer } from "../../../server/src/main/updates.ts";
-import type { SessionId, SessionUpdate } from "../../../server/src/protocol/types.ts";
+import type { SessionUpdate } from "../../../server/src/protocol/events.ts";
+import type { SessionId } from "../../../server/src/protocol/types.ts";
 import { createEvents } from "../../support/events.ts";
 
 function record() {

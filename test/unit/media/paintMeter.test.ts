@@ -1,8 +1,8 @@
 /** How long the page took to draw: the slowest update of a turn, and its end. */
 import { expect, test } from "vitest";
 import { createPaintMeter } from "../../../media/paintMeter.ts";
+import type { SessionEventBody } from "../../../server/src/protocol/events.ts";
 import type { ToPanel } from "../../../server/src/protocol/panel.ts";
-import type { SessionEventBody } from "../../../server/src/protocol/types.ts";
 import * as say from "../../support/panelMessages.ts";
 
 const updates = (...events: readonly SessionEventBody[]): ToPanel => ({

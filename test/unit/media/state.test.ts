@@ -14,17 +14,10 @@ import {
   usdPerToken,
 } from "../../../media/state.ts";
 import type { TurnView } from "../../../media/turnState.ts";
+import type { CompactionReason, SessionDelta, SessionEventBody } from "../../../server/src/protocol/events.ts";
 import type { ToPanel } from "../../../server/src/protocol/panel.ts";
-import type {
-  CompactionId,
-  CompactionReason,
-  RestoreId,
-  RestoreTarget,
-  SessionDelta,
-  SessionEventBody,
-  SessionId,
-  TurnId,
-} from "../../../server/src/protocol/types.ts";
+import type { RestoreTarget } from "../../../server/src/protocol/review.ts";
+import type { CompactionId, RestoreId, SessionId, TurnId } from "../../../server/src/protocol/types.ts";
 import { compacted } from "../../support/events.ts";
 import * as say from "../../support/panelMessages.ts";
 

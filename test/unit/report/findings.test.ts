@@ -1,6 +1,7 @@
 /** The rules: each fires on its own case and says its numbers, and on an ordinary turn none does. */
 import { describe, expect, test } from "vitest";
-import type { CacheBreakCause, Phase, SessionEventBody, Usage } from "../../../server/src/protocol/types.ts";
+import type { SessionEventBody } from "../../../server/src/protocol/events.ts";
+import type { CacheBreakCause, Phase, Usage } from "../../../server/src/protocol/types.ts";
 import { findingsOf } from "../../../server/src/report/findings.ts";
 import { waterfallOf } from "../../../server/src/report/waterfall.ts";
 import { called, ran, result, stepFinished, stepStarted, type Timed, timesOf, turnId, usage } from "./turn.ts";

@@ -3,7 +3,8 @@
  *
  * Not here: the panel's messages (`test/support/panelMessages.ts`). Easily got wrong: moments are ms from the prompt.
  */
-import type { CallId, SessionEvent, SessionEventBody, TurnId, Usage } from "../../../server/src/protocol/types.ts";
+import type { SessionEvent, SessionEventBody } from "../../../server/src/protocol/events.ts";
+import type { CallId, TurnId, Usage } from "../../../server/src/protocol/types.ts";
 import { type TurnTimes, turnTimes } from "../../../server/src/report/turnTimes.ts";
 
 /** The turn of the tests. */

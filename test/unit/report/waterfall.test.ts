@@ -1,7 +1,8 @@
 /** The waterfall of a turn: what each moment is put down to, what old journals lack, and turns that were cut off. */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import type { CallId, SessionEvent, SessionId } from "../../../server/src/protocol/types.ts";
+import type { SessionEvent } from "../../../server/src/protocol/events.ts";
+import type { CallId, SessionId } from "../../../server/src/protocol/types.ts";
 import { turnTimes } from "../../../server/src/report/turnTimes.ts";
 import { causes, countedMs, type Span, waterfallOf } from "../../../server/src/report/waterfall.ts";
 import { called, ran, result, startAt, stepFinished, stepStarted, timesOf, turnEvents, turnId } from "./turn.ts";

@@ -1,6 +1,7 @@
 /** What is carried over a compaction: words, files, and, by rule, the end of the conversation, each within its room. */
 import { describe, expect, test } from "vitest";
-import type { BlobId, CallId, SessionEventBody, TurnId } from "../../../server/src/protocol/types.ts";
+import type { SessionEventBody } from "../../../server/src/protocol/events.ts";
+import type { BlobId, CallId, TurnId } from "../../../server/src/protocol/types.ts";
 import { carriedText, extractOf } from "../../../server/src/session/carried.ts";
 import { initialState, reduceAll, type SessionState } from "../../../server/src/session/reduce.ts";
 import { createEvents, type PlainEventBody, says, started } from "../../support/events.ts";

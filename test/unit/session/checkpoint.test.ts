@@ -7,7 +7,8 @@ import { chmod, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from "n
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import type { BlobId, FileChange, UndoneFile } from "../../../server/src/protocol/types.ts";
+import type { UndoneFile } from "../../../server/src/protocol/review.ts";
+import type { BlobId, FileChange } from "../../../server/src/protocol/types.ts";
 import { conflictIn, restoreFiles } from "../../../server/src/session/checkpoint.ts";
 import { historiesOf } from "../../../server/src/session/fileHistory.ts";
 import { createMemoryStore } from "../../../server/src/storage/memory.ts";

@@ -1,6 +1,7 @@
 /** When a conversation is compacted: a table of how full it is, what was done lately, and what the settings say. */
 import { describe, expect, test } from "vitest";
-import type { ModelSpec, SessionEventBody, TurnId } from "../../../server/src/protocol/types.ts";
+import type { SessionEventBody } from "../../../server/src/protocol/events.ts";
+import type { ModelSpec, TurnId } from "../../../server/src/protocol/types.ts";
 import {
   type CompactionPolicy,
   dueAfterTurn,

@@ -2,16 +2,9 @@
 import { describe, expect, test } from "vitest";
 import { systemClock } from "../../../server/src/base/async.ts";
 import { ToolError } from "../../../server/src/base/errors.ts";
-import type {
-  BlobId,
-  CallId,
-  PendingFile,
-  SessionEvent,
-  SessionEventBody,
-  SessionId,
-  TurnId,
-  UndoneFile,
-} from "../../../server/src/protocol/types.ts";
+import type { SessionEvent, SessionEventBody } from "../../../server/src/protocol/events.ts";
+import type { PendingFile, UndoneFile } from "../../../server/src/protocol/review.ts";
+import type { BlobId, CallId, SessionId, TurnId } from "../../../server/src/protocol/types.ts";
 import { EditLedger } from "../../../server/src/session/editLedger.ts";
 import { Review } from "../../../server/src/session/review.ts";
 import { createMemoryStore } from "../../../server/src/storage/memory.ts";

@@ -1,6 +1,7 @@
 /** Deleting and moving: what is stored, and when, around the disk's part; and what is said when it fails. */
 import { expect, test } from "vitest";
-import type { BlobId, CallId, FileChange, SessionEventBody, TurnId } from "../../../server/src/protocol/types.ts";
+import type { SessionEventBody } from "../../../server/src/protocol/events.ts";
+import type { BlobId, CallId, FileChange, TurnId } from "../../../server/src/protocol/types.ts";
 import { type FileCallDeps, moveFile, removeFile } from "../../../server/src/session/fileCalls.ts";
 import { createMemoryStore } from "../../../server/src/storage/memory.ts";
 import { createQueues } from "../../../server/src/workspace/queues.ts";

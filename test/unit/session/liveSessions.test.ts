@@ -1,6 +1,7 @@
 /** Which sessions stay in memory: so many, and not more than so many messages together. */
 import { expect, test } from "vitest";
-import type { SessionEventBody, SessionId, TurnId } from "../../../server/src/protocol/types.ts";
+import type { SessionEventBody } from "../../../server/src/protocol/events.ts";
+import type { SessionId, TurnId } from "../../../server/src/protocol/types.ts";
 import { LiveSessions } from "../../../server/src/session/liveSessions.ts";
 import { createMemoryStore } from "../../../server/src/storage/memory.ts";
 import type { SessionStore } from "../../../server/src/storage/store.ts";

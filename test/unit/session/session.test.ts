@@ -1,7 +1,8 @@
 /** Append before emit: what a session announces is what its store already has. */
 import { setImmediate as nextTurn } from "node:timers/promises";
 import { expect, test } from "vitest";
-import type { SessionEvent, SessionId, SessionUpdate, TurnId } from "../../../server/src/protocol/types.ts";
+import type { SessionEvent, SessionUpdate } from "../../../server/src/protocol/events.ts";
+import type { SessionId, TurnId } from "../../../server/src/protocol/types.ts";
 import { createSession } from "../../../server/src/session/session.ts";
 import { createMemoryStore } from "../../../server/src/storage/memory.ts";
 import type { SessionStore } from "../../../server/src/storage/store.ts";

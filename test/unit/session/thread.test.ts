@@ -2,7 +2,8 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { ModelMessage } from "../../../server/src/model/provider.ts";
-import type { CallId, CompactionId, RestoreId, SessionEventBody, TurnId } from "../../../server/src/protocol/types.ts";
+import type { SessionEventBody } from "../../../server/src/protocol/events.ts";
+import type { CallId, CompactionId, RestoreId, TurnId } from "../../../server/src/protocol/types.ts";
 import { initialState, messagesOf, reduceAll } from "../../../server/src/session/reduce.ts";
 import { call, compacted, createEvents, says, started } from "../../support/events.ts";
 

@@ -1,6 +1,7 @@
 /** A before-image first: what is stored, and when, around the write of a file. */
 import { expect, test } from "vitest";
-import type { BlobId, CallId, SessionEventBody, SessionId, TurnId } from "../../../server/src/protocol/types.ts";
+import type { SessionEventBody } from "../../../server/src/protocol/events.ts";
+import type { BlobId, CallId, SessionId, TurnId } from "../../../server/src/protocol/types.ts";
 import { createToolCalls } from "../../../server/src/session/toolCalls.ts";
 import { createMemoryStore } from "../../../server/src/storage/memory.ts";
 import { createWriteTool } from "../../../server/src/tools/builtin/write.ts";

@@ -2,14 +2,8 @@
 import { describe, expect, test } from "vitest";
 import { ProviderError } from "../../../server/src/base/errors.ts";
 import { TokenCounts } from "../../../server/src/model/tokens.ts";
-import type {
-  CallId,
-  ModelSpec,
-  SessionEvent,
-  SessionId,
-  ToolCallPart,
-  TurnId,
-} from "../../../server/src/protocol/types.ts";
+import type { SessionEvent } from "../../../server/src/protocol/events.ts";
+import type { CallId, ModelSpec, SessionId, ToolCallPart, TurnId } from "../../../server/src/protocol/types.ts";
 import { createSession } from "../../../server/src/session/session.ts";
 import { runTurn, type TurnDeps } from "../../../server/src/session/turn.ts";
 import { createMemoryStore } from "../../../server/src/storage/memory.ts";

@@ -2,12 +2,12 @@
 import { describe, expect, test } from "vitest";
 import { BudgetError } from "../../../server/src/model/budget.ts";
 import { TokenCounts } from "../../../server/src/model/tokens.ts";
+import type { SessionEvent } from "../../../server/src/protocol/events.ts";
 import type {
   BudgetChoice,
   BudgetQuestion,
   LimitReached,
   ModelSpec,
-  SessionEvent,
   SessionId,
   TurnId,
 } from "../../../server/src/protocol/types.ts";

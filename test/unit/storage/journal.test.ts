@@ -8,7 +8,8 @@ import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { zstdCompressSync } from "node:zlib";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import type { SessionEventBody, SessionId } from "../../../server/src/protocol/types.ts";
+import type { SessionEventBody } from "../../../server/src/protocol/events.ts";
+import type { SessionId } from "../../../server/src/protocol/types.ts";
 import { createJournalStore, type JournalStoreDeps } from "../../../server/src/storage/journal.ts";
 import { type SessionStore, StaleSessionError } from "../../../server/src/storage/store.ts";
 

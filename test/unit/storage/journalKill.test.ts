@@ -11,7 +11,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import type { SessionEvent, SessionId } from "../../../server/src/protocol/types.ts";
+import type { SessionEvent } from "../../../server/src/protocol/events.ts";
+import type { SessionId } from "../../../server/src/protocol/types.ts";
 import { createJournalStore } from "../../../server/src/storage/journal.ts";
 import { seeded } from "../workspace/seeded.ts";
 

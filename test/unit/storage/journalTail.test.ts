@@ -7,7 +7,8 @@ import { appendFile, mkdtemp, readFile, rm, stat, truncate, writeFile } from "no
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import type { SessionEvent, SessionEventBody, SessionId, TurnId } from "../../../server/src/protocol/types.ts";
+import type { SessionEvent, SessionEventBody } from "../../../server/src/protocol/events.ts";
+import type { SessionId, TurnId } from "../../../server/src/protocol/types.ts";
 import { createJournalStore } from "../../../server/src/storage/journal.ts";
 import type { SessionStore, SessionTail } from "../../../server/src/storage/store.ts";
 import { says, started } from "../../support/events.ts";
