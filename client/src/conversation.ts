@@ -16,6 +16,7 @@ import {
   listSessions,
   loadSession,
   newSession,
+  type OpenFile,
   promptSession,
   type RestoreResult,
   raiseLimit,
@@ -60,6 +61,8 @@ export interface ConversationDeps {
   /** Sends to the page, if there is one. */
   readonly post: (message: ToPanel) => void;
   readonly takeReferences: () => readonly ReferencePart[];
+  /** What the user has open now. */
+  readonly openFiles: () => readonly OpenFile[];
   readonly askForKey: (name: CredentialName | undefined) => Promise<EnteredCredential | undefined>;
   readonly memory: Memory;
   readonly onDidChangeRunning: (running: boolean) => void;
@@ -338,6 +341,7 @@ export class Conversation {
         sessionId,
         prompt,
         origin: "panel",
+        openFiles: this.#deps.openFiles(),
         ...(fresh ? { fresh } : {}),
       });
       // The one failure that the session's events cannot tell.

@@ -32,6 +32,7 @@ import {
 import { LivePreview } from "./livePreview.ts";
 import { editNotebook, readNotebook, watchNotebooks } from "./notebooks.ts";
 import { NotebookTexts, notebookScheme } from "./notebookTexts.ts";
+import { openFiles } from "./openFiles.ts";
 import { approvals as approvalQuestions, budgetQuestions, Questions } from "./questions.ts";
 import { References } from "./references.ts";
 import { createRestartPolicy } from "./restartPolicy.ts";
@@ -113,6 +114,7 @@ export function activate(context: ExtensionContext): HermesApi {
       preview.take(message);
     },
     takeReferences: () => references.take(),
+    openFiles,
     askForKey: (name) => credentials.ask(name),
     memory: {
       get: (name) => context.workspaceState.get<string>(name),

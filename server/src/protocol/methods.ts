@@ -104,6 +104,17 @@ export interface PromptParams {
   readonly model?: string;
   /** Ask the model although the answer may be kept from before, and keep the new one in its place. */
   readonly fresh?: boolean;
+  /** What the user has open, the file in front first; at most 20 are told to the model, with the prompt. Absent: not known. */
+  readonly openFiles?: readonly OpenFile[];
+}
+/** A file that the user has open. */
+export interface OpenFile {
+  readonly uri: string;
+  /** True for the one in front. */
+  readonly isActive: boolean;
+  /** How many problems of each kind the editor knows in it. */
+  readonly errors: number;
+  readonly warnings: number;
 }
 /** Result of `session/prompt`. */
 export interface PromptResult {

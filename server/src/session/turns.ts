@@ -29,6 +29,7 @@ import type { Compactions } from "./compactions.ts";
 import { resultLimit } from "./context.ts";
 import type { FallbackDeps, TurnModel } from "./fallback.ts";
 import type { LiveSession, LiveSessions } from "./liveSessions.ts";
+import { openFilesContext } from "./openFiles.ts";
 import type { Pauses } from "./pauses.ts";
 import { changedInstructions, momentContext, sessionPrompt, toldDate } from "./prompt.ts";
 import { isUnbegun } from "./reduce.ts";
@@ -221,6 +222,8 @@ export class Turns {
     // What went with earlier prompts is not in the conversation any more.
     const compactedAt = turns.findIndex(({ turnId: id }) => id === compactions.at(-1)?.lastTurn);
     const told = system === undefined ? undefined : { system, turns: turns.slice(compactedAt + 1) };
+    const { openFiles: given = [] } = params;
+    const openFiles = await openFilesContext(given, told?.turns ?? [], workspace);
     const facts = momentContext({
       root: workspace.root,
       platform: this.#deps.platform,
@@ -237,7 +240,7 @@ export class Turns {
         turnId,
         prompt: params.prompt,
         origin: params.origin,
-        context: [facts, told ? changedInstructions(told, instructions) : ""].filter(Boolean).join("\n"),
+        context: [facts, openFiles, told ? changedInstructions(told, instructions) : ""].filter(Boolean).join("\n"),
         model: model.spec.id,
         recorded: model.spec.api === "recorded",
         hostPid: this.#deps.pid,

@@ -42,6 +42,7 @@ function world(answers: Answers, extra: Partial<ConversationDeps> = {}, remember
     },
     post: (message) => posted.push(message),
     takeReferences: () => [],
+    openFiles: () => [],
     askForKey: async () => undefined,
     memory: {
       get: (name) => memory.get(name),
@@ -91,15 +92,16 @@ test("who writes without a key is not disturbed by that", async () => {
 
 test("the first prompt makes a session, which is remembered, and takes the references along", async () => {
   const reference = { type: "reference", label: "a.ts:1", text: "let a" } as const;
+  const open = [{ uri: "file:///p/a.ts", isActive: true, errors: 1, warnings: 0 }];
   const { conversation, asked, posted, memory } = world(
     { "session/new": () => ({ sessionId }), "session/prompt": () => ({ stopReason: "end_turn" }) },
-    { takeReferences: () => [reference] },
+    { takeReferences: () => [reference], openFiles: () => open },
   );
   await conversation.submit("Hi");
   const prompt = [{ type: "text", text: "Hi" }, reference];
   expect(asked).toEqual([
     "session/new {}",
-    `session/prompt ${JSON.stringify({ sessionId, prompt, origin: "panel" })}`,
+    `session/prompt ${JSON.stringify({ sessionId, prompt, origin: "panel", openFiles: open })}`,
     asksForecast,
   ]);
   expect(types(posted)).toEqual(["session", "prompt_settled"]);
@@ -118,7 +120,7 @@ test("asking again asks the model, in a new session, with the same prompt", asyn
   await conversation.askAgain(prompt);
   expect(asked).toEqual([
     "session/new {}",
-    `session/prompt ${JSON.stringify({ sessionId, prompt, origin: "panel", fresh: true })}`,
+    `session/prompt ${JSON.stringify({ sessionId, prompt, origin: "panel", openFiles: [], fresh: true })}`,
     asksForecast,
   ]);
   expect(types(posted)).toEqual(["session", "session", "prompt_settled"]);
