@@ -5,7 +5,6 @@
  * folds that. Easily got wrong: events that arrive while a session is being loaded are kept back and sent after it, and
  * deltas among them are dropped, because what they said is in the loaded state.
  */
-
 import type { SessionUpdate } from "../../server/src/protocol/events.ts";
 import {
   cancelSession,
