@@ -26,7 +26,7 @@ import {
   undoTurn,
   warmUpSession,
 } from "../../server/src/protocol/methods.ts";
-import type { PanelAction, ToPanel } from "../../server/src/protocol/panel.ts";
+import type { ToPanel } from "../../server/src/protocol/panel.ts";
 import type {
   CompactionId,
   CredentialName,
@@ -43,6 +43,7 @@ import type {
 import type { AgentClient } from "./agentClient.ts";
 import { type Checkpoint, checkpointsOf } from "./checkpoints.ts";
 import type { EnteredCredential } from "./credentials.ts";
+import { actionOf, codeOf, messageOf } from "./failure.ts";
 
 /** Turns of a session that are shown first. */
 const newestTurns = 5;
@@ -448,23 +449,6 @@ function toCsv(rows: readonly SpendingRow[]): string {
       .join(","),
   );
   return `${[names.join(","), ...lines].join("\n")}\n`;
-}
-
-function actionOf(code: string): PanelAction | undefined {
-  if (code === "needs_key" || code === "auth") return "set_api_key";
-  return code === "internal" ? "show_log" : undefined;
-}
-
-/** The stable word of a failure that the host told; `internal` where it has none. */
-export function codeOf(error: unknown): string {
-  const data: unknown = error instanceof Error && "data" in error ? error.data : undefined;
-  const code: unknown = typeof data === "object" && data !== null && "code" in data ? data.code : undefined;
-  return typeof code === "string" ? code : "internal";
-}
-
-/** What a failure says. */
-export function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }
 
 function toSessionId(text: string | undefined): SessionId | undefined {

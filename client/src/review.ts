@@ -10,7 +10,7 @@ import type { PendingSummary } from "../../server/src/protocol/panel.ts";
 import type { PendingFile, PendingHunk } from "../../server/src/protocol/review.ts";
 import type { SessionId } from "../../server/src/protocol/types.ts";
 import type { AgentClient } from "./agentClient.ts";
-import { codeOf, messageOf } from "./conversation.ts";
+import { codeOf, messageOf } from "./failure.ts";
 
 /** A file with pending hunks, and the session whose agent made them. */
 export interface SessionFile {
