@@ -37,11 +37,11 @@ import type {
   RestoreId,
   SessionId,
   SessionSummary,
-  SpendingRow,
   TurnId,
 } from "../../server/src/protocol/types.ts";
 import type { AgentClient } from "./agentClient.ts";
 import { type Checkpoint, checkpointsOf } from "./checkpoints.ts";
+import { toCsv } from "./costCsv.ts";
 import type { EnteredCredential } from "./credentials.ts";
 import { actionOf, codeOf, messageOf } from "./failure.ts";
 
@@ -414,41 +414,6 @@ export class Conversation {
     const action = actionOf(failure.code);
     this.#deps.post({ type: "failed", failure, ...(action ? { action } : {}) });
   }
-}
-
-/** Rows under the names of their fields; money in dollars. */
-function toCsv(rows: readonly SpendingRow[]): string {
-  const names = [
-    "day",
-    "model",
-    "session",
-    "usd",
-    "requests",
-    "prompt_tokens",
-    "cached_tokens",
-    "output_tokens",
-    "unpriced",
-    "estimated",
-  ];
-  const cell = (value: string | number) =>
-    /[",\n]/.test(String(value)) ? `"${String(value).replaceAll('"', '""')}"` : value;
-  const lines = rows.map((row) =>
-    [
-      row.day,
-      row.model,
-      row.sessionId,
-      (row.nano / 1e9).toFixed(9),
-      row.requests,
-      row.promptTokens,
-      row.cacheReadTokens,
-      row.outputTokens,
-      row.unpriced,
-      row.estimated,
-    ]
-      .map(cell)
-      .join(","),
-  );
-  return `${[names.join(","), ...lines].join("\n")}\n`;
 }
 
 function toSessionId(text: string | undefined): SessionId | undefined {
