@@ -4,7 +4,6 @@
  * Not here: drawing. Easily got wrong: a delta may only touch the block it belongs to, so that everything else keeps its
  * identity and is not drawn again; and a delta of a block that is already complete is old news and changes nothing.
  */
-
 import type { CompactionReason, SessionDelta, SessionEvent, SessionUpdate } from "../server/src/protocol/events.ts";
 import type { HostState, PanelAction, PendingSummary, ReferenceChip, ToPanel } from "../server/src/protocol/panel.ts";
 import type {

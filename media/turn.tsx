@@ -1,24 +1,23 @@
 /**
  * One turn: what was asked, what was answered, what changed, and how it ended.
  *
- * Not here: tool cards (`toolCard.tsx`). Easily got wrong: complete and open blocks are siblings with the same keys, so
- * that a block which completes stays the same element.
+ * Not here: tool cards (`toolCard.tsx`) and changed files (`turnChanges.tsx`). Easily got wrong: complete and open blocks are
+ * siblings with the same keys, so that a block which completes stays the same element.
  */
 
 import { useEffect, useState } from "preact/hooks";
 import type { PanelAction } from "../server/src/protocol/panel.ts";
-import type { UndoneFile } from "../server/src/protocol/review.ts";
-import type { FileChange, ModelChoice, SessionId } from "../server/src/protocol/types.ts";
+import type { ModelChoice, SessionId } from "../server/src/protocol/types.ts";
 import { count, dollars, duration, percent } from "../server/src/report/numbers.ts";
 import { BudgetCard } from "./budgetCard.tsx";
 import { CompactionDivider } from "./compactionDivider.tsx";
-import { ago, relativePath, splitPath } from "./format.ts";
+import { ago } from "./format.ts";
 import type { Page } from "./page.ts";
-import { Button, Counts, Icon, IconButton, Markdown, memo, useNow } from "./parts.tsx";
-import { Conflicts } from "./restoreDivider.tsx";
+import { Button, Icon, Markdown, memo, useNow } from "./parts.tsx";
 import { RestoreMenu } from "./restoreMenu.tsx";
 import { DraftCard, ToolCard } from "./toolCard.tsx";
-import { type Block, changedFiles, type OpenBlock, type Retry, type ReusedAnswer, type TurnView } from "./turnState.ts";
+import { TurnChanges } from "./turnChanges.tsx";
+import type { Block, OpenBlock, Retry, ReusedAnswer, TurnView } from "./turnState.ts";
 import { WaterfallView } from "./waterfallView.tsx";
 
 interface TurnProps {
@@ -70,7 +69,7 @@ export const Turn = memo(function Turn(props: TurnProps) {
       {turn.limit ? <BudgetCard question={turn.limit} page={page} /> : null}
       <Progress turn={turn} />
       <Ending {...props} />
-      <Changes {...props} />
+      <TurnChanges {...props} />
       {turn.end ? <Footer turn={turn} models={props.models} asked={props.asked} /> : null}
     </article>
   );
@@ -288,131 +287,6 @@ function wayOut(code: string): PanelAction | "new_session" {
     default:
       return "try_again";
   }
-}
-
-const undoWords: { readonly [outcome in UndoneFile["outcome"]]: string } = {
-  restored: "restored",
-  merged: "restored, your changes kept",
-  conflict: "left as it is",
-  unchanged: "unchanged",
-};
-
-function Changes({ turn, canUndo, isGone, pendingIn, root, page }: TurnProps) {
-  const files = changedFiles(turn.changes);
-  if (files.length === 0) return null;
-  const sum = (name: "addedLines" | "removedLines") => files.reduce((total, file) => total + file[name], 0);
-  const { undone } = turn;
-  const outcomes = undone?.files.filter(({ uri }) => files.some((file) => file.uri === uri)) ?? [];
-  return (
-    <section class="changes" aria-label="Changed files">
-      <header>
-        <span class="changes-title">{files.length === 1 ? "1 file" : `${files.length} files`}</span>
-        <Counts added={sum("addedLines")} removed={sum("removedLines")} />
-        <IconButton
-          icon="diff-multiple"
-          label="Open all diffs"
-          onClick={() => page.post({ type: "open_all_diffs", changes: files })}
-        />
-        {pendingIn === undefined || undone ? null : (
-          <IconButton
-            icon="check"
-            label="Keep what is pending of this turn"
-            onClick={() => page.post({ type: "review", action: "keep", sessionId: pendingIn, turnId: turn.turnId })}
-          />
-        )}
-        {undone && canUndo && !isGone && outcomes.some(({ outcome }) => outcome !== "conflict") ? (
-          <button
-            type="button"
-            class="button small"
-            title="Take back what gave these files their text from before"
-            onClick={() => page.post({ type: "undo_restore", restoreId: undone.restoreId })}
-          >
-            Redo
-          </button>
-        ) : null}
-        {undone || !turn.end ? null : (
-          <button
-            type="button"
-            class="button small"
-            title="Give these files their text from before this turn"
-            disabled={!canUndo}
-            onClick={() => page.post({ type: "undo", turnId: turn.turnId })}
-          >
-            Undo
-          </button>
-        )}
-      </header>
-      <ul>
-        {files.map((file) => (
-          <li key={file.uri}>
-            <ChangedFileRow
-              file={file}
-              path={relativePath(file.uri, root)}
-              movedFrom={file.movedFrom === undefined ? undefined : relativePath(file.movedFrom, root)}
-              outcome={outcomes.find(({ uri, movedFrom }) => (movedFrom ?? uri) === file.uri)?.outcome}
-              page={page}
-            />
-          </li>
-        ))}
-      </ul>
-      {undone ? <UndoSummary files={outcomes} /> : null}
-      {undone ? <Conflicts restoreId={undone.restoreId} files={outcomes} root={root} page={page} /> : null}
-    </section>
-  );
-}
-
-const statusIcons = {
-  Added: "diff-added",
-  Deleted: "diff-removed",
-  Moved: "diff-renamed",
-  Modified: "diff-modified",
-} as const;
-
-function statusOf({ before, after, movedFrom }: FileChange): keyof typeof statusIcons {
-  if (before === null) return "Added";
-  if (after === null) return "Deleted";
-  return movedFrom === undefined ? "Modified" : "Moved";
-}
-
-function ChangedFileRow(props: {
-  readonly file: FileChange;
-  readonly path: string;
-  readonly movedFrom: string | undefined;
-  readonly outcome: UndoneFile["outcome"] | undefined;
-  readonly page: Page;
-}) {
-  const { file, path, movedFrom, outcome, page } = props;
-  const { folder, name } = splitPath(path);
-  const status = statusOf(file);
-  return (
-    <button
-      type="button"
-      class="changed-file"
-      title={`${status}: ${movedFrom === undefined ? "" : `${movedFrom} → `}${path}. Open the diff`}
-      onClick={() => page.post({ type: "open_diff", change: file })}
-    >
-      <Icon name={statusIcons[status]} />
-      <span class="changed-name">
-        {movedFrom === undefined ? null : <span class="muted">{`${movedFrom} → `}</span>}
-        {name} <span class="muted">{folder.replace(/\/$/, "")}</span>
-      </span>
-      {outcome ? (
-        <span class={outcome === "conflict" ? "outcome conflict" : "outcome"}>{undoWords[outcome]}</span>
-      ) : (
-        <Counts added={file.addedLines} removed={file.removedLines} />
-      )}
-    </button>
-  );
-}
-
-function UndoSummary({ files }: { readonly files: readonly UndoneFile[] }) {
-  const conflicts = files.filter(({ outcome }) => outcome === "conflict").length;
-  return (
-    <p class={conflicts > 0 ? "undo-summary conflict" : "undo-summary"} role="status">
-      <Icon name={conflicts > 0 ? "warning" : "discard"} />
-      {conflicts > 0 ? "Undone, except where something was changed since." : "Undone."}
-    </p>
-  );
 }
 
 function Footer(props: { readonly turn: TurnView; readonly models: readonly ModelChoice[]; readonly asked: number }) {

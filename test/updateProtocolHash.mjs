@@ -8,7 +8,7 @@ import { resolve } from "node:path";
 
 const at = (path) => resolve(import.meta.dirname, "..", path);
 const hash = createHash("sha256");
-for (const name of ["methods", "types", "events", "review"]) {
+for (const name of ["methods", "clientMethods", "tasks", "types", "events", "review"]) {
   hash.update(readFileSync(at(`server/src/protocol/${name}.ts`), "utf8"));
 }
 const document = readFileSync(at("server/PROTOCOL.md"), "utf8");

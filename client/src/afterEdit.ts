@@ -21,7 +21,7 @@ import type {
   DocumentDiagnosticsResult,
   FormatDocumentParams,
   FormatDocumentResult,
-} from "../../server/src/protocol/methods.ts";
+} from "../../server/src/protocol/clientMethods.ts";
 
 /** Milliseconds without news after which diagnostics count as complete: servers publish in waves. */
 const settleMs = 150;

@@ -22,7 +22,6 @@ import {
   type DocumentDiagnosticsResult,
   type DocumentEncodingParams,
   type DocumentEncodingResult,
-  didGrantTrust,
   documentDiagnostics,
   documentEncoding,
   type EditNotebookParams,
@@ -31,8 +30,6 @@ import {
   type FormatDocumentParams,
   type FormatDocumentResult,
   formatDocument,
-  type InitializationOptions,
-  type ListModelsResult,
   modelsChanged,
   type PermissionResult,
   type ReadNotebookParams,
@@ -48,7 +45,8 @@ import {
   saveDocument,
   sessionUpdate,
   type UpdateParams,
-} from "../../server/src/protocol/methods.ts";
+} from "../../server/src/protocol/clientMethods.ts";
+import { didGrantTrust, type InitializationOptions, type ListModelsResult } from "../../server/src/protocol/methods.ts";
 import type { HostState } from "../../server/src/protocol/panel.ts";
 import type { BudgetQuestion, Json, PermissionRequest, SessionId } from "../../server/src/protocol/types.ts";
 import type { RestartDecision } from "./restartPolicy.ts";

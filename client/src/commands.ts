@@ -5,7 +5,8 @@
  * language client, for code actions and for these commands alike.
  */
 import { commands, type Diagnostic, type Disposable, languages, type TextEditor, Uri, window } from "vscode";
-import { openConfig, refactorCommand, runTaskCommand, type TaskArguments } from "../../server/src/protocol/methods.ts";
+import { openConfig } from "../../server/src/protocol/methods.ts";
+import { refactorCommand, runTaskCommand, type TaskArguments } from "../../server/src/protocol/tasks.ts";
 import type { ModelChoice } from "../../server/src/protocol/types.ts";
 import type { AgentClient } from "./agentClient.ts";
 import type { ChatView } from "./chatView.ts";

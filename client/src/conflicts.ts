@@ -8,7 +8,8 @@ import { Range, type TextDocument, Uri, window, workspace } from "vscode";
 import { readConflict } from "../../server/src/protocol/methods.ts";
 import type { RestoreId, SessionId } from "../../server/src/protocol/types.ts";
 import type { AgentClient } from "./agentClient.ts";
-import { messageOf, type RestoreConflicts } from "./conversation.ts";
+import type { RestoreConflicts } from "./conversation.ts";
+import { messageOf } from "./failure.ts";
 
 /** How often a document that the user is typing into is looked at again. */
 const maxTries = 3;

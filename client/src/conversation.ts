@@ -5,7 +5,6 @@
  * folds that. Easily got wrong: events that arrive while a session is being loaded are kept back and sent after it, and
  * deltas among them are dropped, because what they said is in the loaded state.
  */
-
 import type { SessionUpdate } from "../../server/src/protocol/events.ts";
 import {
   cancelSession,
@@ -28,7 +27,7 @@ import {
   undoTurn,
   warmUpSession,
 } from "../../server/src/protocol/methods.ts";
-import type { PanelAction, ToPanel } from "../../server/src/protocol/panel.ts";
+import type { ToPanel } from "../../server/src/protocol/panel.ts";
 import type {
   CompactionId,
   CredentialName,
@@ -39,12 +38,13 @@ import type {
   RestoreId,
   SessionId,
   SessionSummary,
-  SpendingRow,
   TurnId,
 } from "../../server/src/protocol/types.ts";
 import type { AgentClient } from "./agentClient.ts";
 import { type Checkpoint, checkpointsOf } from "./checkpoints.ts";
+import { toCsv } from "./costCsv.ts";
 import type { EnteredCredential } from "./credentials.ts";
+import { actionOf, codeOf, messageOf } from "./failure.ts";
 
 /** Turns of a session that are shown first. */
 const newestTurns = 5;
@@ -418,58 +418,6 @@ export class Conversation {
     const action = actionOf(failure.code);
     this.#deps.post({ type: "failed", failure, ...(action ? { action } : {}) });
   }
-}
-
-/** Rows under the names of their fields; money in dollars. */
-function toCsv(rows: readonly SpendingRow[]): string {
-  const names = [
-    "day",
-    "model",
-    "session",
-    "usd",
-    "requests",
-    "prompt_tokens",
-    "cached_tokens",
-    "output_tokens",
-    "unpriced",
-    "estimated",
-  ];
-  const cell = (value: string | number) =>
-    /[",\n]/.test(String(value)) ? `"${String(value).replaceAll('"', '""')}"` : value;
-  const lines = rows.map((row) =>
-    [
-      row.day,
-      row.model,
-      row.sessionId,
-      (row.nano / 1e9).toFixed(9),
-      row.requests,
-      row.promptTokens,
-      row.cacheReadTokens,
-      row.outputTokens,
-      row.unpriced,
-      row.estimated,
-    ]
-      .map(cell)
-      .join(","),
-  );
-  return `${[names.join(","), ...lines].join("\n")}\n`;
-}
-
-function actionOf(code: string): PanelAction | undefined {
-  if (code === "needs_key" || code === "auth") return "set_api_key";
-  return code === "internal" ? "show_log" : undefined;
-}
-
-/** The stable word of a failure that the host told; `internal` where it has none. */
-export function codeOf(error: unknown): string {
-  const data: unknown = error instanceof Error && "data" in error ? error.data : undefined;
-  const code: unknown = typeof data === "object" && data !== null && "code" in data ? data.code : undefined;
-  return typeof code === "string" ? code : "internal";
-}
-
-/** What a failure says. */
-export function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }
 
 function toSessionId(text: string | undefined): SessionId | undefined {

@@ -4,7 +4,6 @@
  * Not here: showing them (`livePreview.ts`). Easily got wrong: a draft ends with its block, before the file is changed;
  * an edit that waits for approval is shown by its card, and nothing of it may stay behind in an editor.
  */
-
 import type { SessionUpdate } from "../../server/src/protocol/events.ts";
 import type { ToPanel } from "../../server/src/protocol/panel.ts";
 import { ArgumentsStream } from "./argumentsStream.ts";

@@ -17,15 +17,14 @@ import {
   workspace,
 } from "vscode";
 import type { ApplyWorkspaceEditParams } from "vscode-languageclient/node";
-import {
-  type DocumentEncodingParams,
-  type DocumentEncodingResult,
-  type EditCondition,
-  notebookText,
-  readBlob,
-  type SaveDocumentParams,
-  type SaveDocumentResult,
-} from "../../server/src/protocol/methods.ts";
+import type {
+  DocumentEncodingParams,
+  DocumentEncodingResult,
+  EditCondition,
+  SaveDocumentParams,
+  SaveDocumentResult,
+} from "../../server/src/protocol/clientMethods.ts";
+import { notebookText, readBlob } from "../../server/src/protocol/methods.ts";
 import { textDigest } from "../../server/src/protocol/textDigest.ts";
 import type { BlobId, FileChange } from "../../server/src/protocol/types.ts";
 import type { AgentClient } from "./agentClient.ts";

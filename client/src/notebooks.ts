@@ -22,10 +22,10 @@ import {
 import type {
   EditNotebookParams,
   EditNotebookResult,
-  NotebookChangedParams,
   ReadNotebookParams,
   ReadNotebookResult,
-} from "../../server/src/protocol/methods.ts";
+} from "../../server/src/protocol/clientMethods.ts";
+import type { NotebookChangedParams } from "../../server/src/protocol/methods.ts";
 
 /** How often a notebook that changes while it is being read is read again. */
 const maxReads = 5;

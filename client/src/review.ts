@@ -4,12 +4,13 @@
  * Not here: finding out what is pending (the host compares texts, nobody here does), and VS Code's editors. Easily got
  * wrong: hunks of several sessions can be pending at once, also in one file, so each is named with its session.
  */
-import { type ReviewChangedParams, type ReviewParams, reviewSession } from "../../server/src/protocol/methods.ts";
+import type { ReviewChangedParams } from "../../server/src/protocol/clientMethods.ts";
+import { type ReviewParams, reviewSession } from "../../server/src/protocol/methods.ts";
 import type { PendingSummary } from "../../server/src/protocol/panel.ts";
 import type { PendingFile, PendingHunk } from "../../server/src/protocol/review.ts";
 import type { SessionId } from "../../server/src/protocol/types.ts";
 import type { AgentClient } from "./agentClient.ts";
-import { codeOf, messageOf } from "./conversation.ts";
+import { codeOf, messageOf } from "./failure.ts";
 
 /** A file with pending hunks, and the session whose agent made them. */
 export interface SessionFile {

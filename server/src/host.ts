@@ -26,7 +26,6 @@ import type {
   RestoreParams,
   RestoreResult,
   ReviewParams,
-  TaskArguments,
   UndoCompactionParams,
   UndoParams,
   UndoRestoreParams,
@@ -35,6 +34,7 @@ import type {
   WarmUpResult,
 } from "./protocol/methods.ts";
 import type { PendingFile, RestoreTarget } from "./protocol/review.ts";
+import type { TaskArguments } from "./protocol/tasks.ts";
 import type { CredentialName, LimitReached, ModelSpec, RestoreId, SessionId, TurnId } from "./protocol/types.ts";
 import { Compactions, type CompactionsDeps } from "./session/compactions.ts";
 import { hasGrown } from "./session/compactPlan.ts";

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import type { MessageConnection } from "vscode-jsonrpc/node";
+import * as clientMethods from "../../server/src/protocol/clientMethods.ts";
 import * as methods from "../../server/src/protocol/methods.ts";
 import { type ModelDouble, startModelDouble } from "../support/modelDouble.ts";
 import { runHermes, startHost } from "../support/processes.ts";
@@ -76,7 +77,7 @@ function listen() {
       wake();
       return null;
     });
-    connection.onNotification(methods.modelsChanged, () => wake());
+    connection.onNotification(clientMethods.modelsChanged, () => wake());
   };
   return { shown, messages, opened, watched, until, prepare };
 }

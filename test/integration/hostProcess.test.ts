@@ -5,8 +5,10 @@ import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { MessageConnection } from "vscode-jsonrpc/node";
+import * as clientMethods from "../../server/src/protocol/clientMethods.ts";
 import type { SessionEvent } from "../../server/src/protocol/events.ts";
 import * as methods from "../../server/src/protocol/methods.ts";
+import { type RunTaskResult, runTaskCommand } from "../../server/src/protocol/tasks.ts";
 import type { BudgetQuestion, SessionId } from "../../server/src/protocol/types.ts";
 import { type ModelDouble, type Script, startModelDouble } from "../support/modelDouble.ts";
 import { noneLeft, startHost } from "../support/processes.ts";
@@ -85,7 +87,7 @@ test("a code action's command runs as a task, shown as progress and revealed", a
       connection.onNotification("$/progress", ({ value }) => {
         progress.push(value.kind);
       });
-      connection.onNotification(methods.revealSession, ({ sessionId }) => revealed?.(sessionId));
+      connection.onNotification(clientMethods.revealSession, ({ sessionId }) => revealed?.(sessionId));
     },
   });
   const uri = pathToFileURL(join(work(), "src/main.ts")).href;
@@ -102,7 +104,7 @@ test("a code action's command runs as a task, shown as progress and revealed", a
     ["Explain with Hermes", "hermes.runTask"],
     ["Refactor selection with Hermes…", "hermes.refactorSelection"],
   ]);
-  const { sessionId } = await host.connection.sendRequest<methods.RunTaskResult>(
+  const { sessionId } = await host.connection.sendRequest<RunTaskResult>(
     "workspace/executeCommand",
     actions[0]?.command,
   );
@@ -140,14 +142,17 @@ test("a turn waits at a limit over the protocol: raised, told in the ledger, and
     env,
     initialization: { settings: { budget: { session: { requests: 1 } } } },
     prepare: (connection) =>
-      connection.onRequest(methods.requestBudget, async (question, token): Promise<methods.BudgetResult> => {
-        questions.push(question);
-        if (questions.length === 1) return { choice: { type: "raise", limit: question.proposed } };
-        // The second one is never answered: the host takes it back.
-        token.onCancellationRequested(() => withdrawn.resolve());
-        asked.resolve();
-        return new Promise(() => undefined);
-      }),
+      connection.onRequest(
+        clientMethods.requestBudget,
+        async (question, token): Promise<clientMethods.BudgetResult> => {
+          questions.push(question);
+          if (questions.length === 1) return { choice: { type: "raise", limit: question.proposed } };
+          // The second one is never answered: the host takes it back.
+          token.onCancellationRequested(() => withdrawn.resolve());
+          asked.resolve();
+          return new Promise(() => undefined);
+        },
+      ),
   });
   const { connection } = host;
   const { sessionId } = await connection.sendRequest(methods.newSession, {});
@@ -323,7 +328,7 @@ describe("an editor that is not as expected", () => {
     await using other = await startHost({ root: work(), env });
     await other.connection.sendNotification(methods.cancelSession, { sessionId: "none" as SessionId });
     for (const given of [[], [{ task: "toString" }]]) {
-      const command = { command: methods.runTaskCommand, arguments: given };
+      const command = { command: runTaskCommand, arguments: given };
       await expect(other.connection.sendRequest("workspace/executeCommand", command)).rejects.toMatchObject({
         data: { code: "incomplete_task" },
       });

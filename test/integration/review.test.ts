@@ -6,6 +6,7 @@ import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { expect, test } from "vitest";
 import { createLocalHost } from "../../server/src/main/local.ts";
+import * as clientMethods from "../../server/src/protocol/clientMethods.ts";
 import * as methods from "../../server/src/protocol/methods.ts";
 import type { PendingFile } from "../../server/src/protocol/review.ts";
 import type { SessionId } from "../../server/src/protocol/types.ts";
@@ -391,7 +392,7 @@ test("over the protocol: typing, changes on disk and reviews are told of", async
   await writeFile(path, original);
   await using double = await startModelDouble({ script: editing("a.txt", fiveEdits) });
   try {
-    const told: methods.ReviewChangedParams[] = [];
+    const told: clientMethods.ReviewChangedParams[] = [];
     const watched: string[] = [];
     let heard = () => {};
     await using host = await startHost({
@@ -403,7 +404,7 @@ test("over the protocol: typing, changes on disk and reviews are told of", async
         ANTHROPIC_API_KEY: "test-key",
       },
       prepare: (connection) => {
-        connection.onNotification(methods.reviewChanged, (params) => {
+        connection.onNotification(clientMethods.reviewChanged, (params) => {
           told.push(params);
           heard();
         });
@@ -413,7 +414,7 @@ test("over the protocol: typing, changes on disk and reviews are told of", async
       },
     });
     const untilHunks = (...before: (readonly string[])[]) =>
-      new Promise<methods.ReviewChangedParams>((resolve) => {
+      new Promise<clientMethods.ReviewChangedParams>((resolve) => {
         heard = () => {
           const last = told.at(-1);
           const hunks = last?.files.flatMap((file) => file.hunks) ?? [];

@@ -3,7 +3,6 @@
  *
  * Not here: the page. Easily got wrong: events carry positions without gaps, so they are numbered here, in order.
  */
-
 import type { SessionEvent, SessionEventBody } from "../../server/src/protocol/events.ts";
 import type { ToPanel } from "../../server/src/protocol/panel.ts";
 import type {

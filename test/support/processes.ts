@@ -16,9 +16,9 @@ import {
   StreamMessageReader,
   StreamMessageWriter,
 } from "vscode-jsonrpc/node";
+import * as clientMethods from "../../server/src/protocol/clientMethods.ts";
 import type { SessionUpdate } from "../../server/src/protocol/events.ts";
 import type { InitializationOptions } from "../../server/src/protocol/methods.ts";
-import * as methods from "../../server/src/protocol/methods.ts";
 import type { ApprovalChoice, PermissionRequest } from "../../server/src/protocol/types.ts";
 
 /** The folder with `cli.js` and `server.js` of this test run. */
@@ -100,13 +100,13 @@ export async function startHost(options: {
   );
   const updates: SessionUpdate[] = [];
   const watchers = new Set<(update: SessionUpdate) => void>();
-  connection.onNotification(methods.sessionUpdate, ({ updates: batch }) => {
+  connection.onNotification(clientMethods.sessionUpdate, ({ updates: batch }) => {
     for (const update of batch) {
       updates.push(update);
       for (const watcher of [...watchers]) watcher(update);
     }
   });
-  connection.onRequest(methods.requestPermission, async (request) => ({
+  connection.onRequest(clientMethods.requestPermission, async (request) => ({
     choice: await (options.ask?.(request) ?? Promise.resolve("allow_once" as const)),
   }));
   connection.onRequest("window/workDoneProgress/create", () => null);

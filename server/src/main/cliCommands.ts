@@ -115,10 +115,6 @@ export async function show(options: CommandOptions & { readonly id: string }): P
     const lines = options.json ? events.map((event) => `${JSON.stringify(event)}\n`).join("") : printSession(events);
     process.stdout.write(lines);
     return 0;
-  } catch (error) {
-    if (!(error instanceof RequestError)) throw error;
-    process.stderr.write(`hermes: ${error.message}\n`);
-    return 1;
   } finally {
     await local.close();
   }
@@ -138,10 +134,6 @@ export async function why(options: CommandOptions & { readonly id: string | unde
     const text = options.json ? JSON.stringify(explanation) : explanationLines(explanation).join("\n");
     process.stdout.write(`${text}\n`);
     return 0;
-  } catch (error) {
-    if (!(error instanceof RequestError)) throw error;
-    process.stderr.write(`hermes: ${error.message}\n`);
-    return 1;
   } finally {
     await local.close();
   }

@@ -11,7 +11,7 @@ import {
   DiagnosticSeverity,
   type Range,
 } from "vscode-languageserver";
-import { refactorCommand, runTaskCommand, type TaskArguments } from "../protocol/methods.ts";
+import { refactorCommand, runTaskCommand, type TaskArguments } from "../protocol/tasks.ts";
 
 /** Kinds that are announced to the client. */
 export const codeActionKinds: readonly string[] = [

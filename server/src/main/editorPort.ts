@@ -27,7 +27,7 @@ import {
   type ReadNotebookResult,
   readNotebook,
   saveDocument,
-} from "../protocol/methods.ts";
+} from "../protocol/clientMethods.ts";
 import { textDigest } from "../protocol/textDigest.ts";
 import { utf8 } from "../text/encoding.ts";
 import type { EditorPort } from "../workspace/editor.ts";

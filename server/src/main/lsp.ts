@@ -26,7 +26,9 @@ import { TextDocument } from "vscode-languageserver-textdocument";
 import { messageOf, RequestError, ToolError } from "../base/errors.ts";
 import { log, onLog } from "../base/trace.ts";
 import { keyVariables, processEnvironment, readConfig } from "../config.ts";
+import * as clientMethods from "../protocol/clientMethods.ts";
 import * as methods from "../protocol/methods.ts";
+import { type RunTaskResult, runTaskCommand, type TaskArguments, type TaskName } from "../protocol/tasks.ts";
 import type { Json } from "../protocol/types.ts";
 import { codeActionKinds, codeActionsFor } from "./codeActions.ts";
 import { ConfigEditor } from "./configEditor.ts";
@@ -42,7 +44,7 @@ const documents = new TextDocuments(TextDocument);
 const editor = createEditorPort(connection, documents, { canRename: () => canRename });
 const environment = processEnvironment();
 const coalescer = createCoalescer({
-  send: (sessionId, updates) => sent(connection.sendNotification(methods.sessionUpdate, { sessionId, updates })),
+  send: (sessionId, updates) => sent(connection.sendNotification(clientMethods.sessionUpdate, { sessionId, updates })),
   after: (ms, run) => {
     const timer = setTimeout(run, ms);
     return () => clearTimeout(timer);
@@ -84,7 +86,7 @@ connection.onInitialize((params: InitializeParams): InitializeResult => {
     capabilities: {
       textDocumentSync: { openClose: true, change: TextDocumentSyncKind.Incremental, save: true },
       codeActionProvider: { codeActionKinds: [...codeActionKinds] },
-      executeCommandProvider: { commands: [methods.runTaskCommand], workDoneProgress: true },
+      executeCommandProvider: { commands: [runTaskCommand], workDoneProgress: true },
       workspace: { workspaceFolders: { supported: true } },
     },
   };
@@ -111,15 +113,15 @@ async function createHost(root: string | undefined): Promise<LocalHost> {
     environment,
     root,
     trusted: () => options.trusted,
-    ask: async (request, signal) => (await ask(methods.requestPermission, request, signal)).choice,
-    askBudget: async (question, signal) => (await ask(methods.requestBudget, question, signal)).choice,
+    ask: async (request, signal) => (await ask(clientMethods.requestPermission, request, signal)).choice,
+    askBudget: async (question, signal) => (await ask(clientMethods.requestBudget, question, signal)).choice,
     onUpdate: coalescer.push,
     onProblem: (problem) => show(MessageType.Warning, problem),
     onReview: (sessionId, files) => {
-      sent(connection.sendNotification(methods.reviewChanged, { sessionId, files }));
+      sent(connection.sendNotification(clientMethods.reviewChanged, { sessionId, files }));
       if (files.length > 0) watchFiles();
     },
-    onModelsChanged: (list) => sent(connection.sendNotification(methods.modelsChanged, list)),
+    onModelsChanged: (list) => sent(connection.sendNotification(clientMethods.modelsChanged, list)),
     editor,
     ...(options.notebooks ? { notebooks: createNotebookPort(connection) } : {}),
     exclude: options.exclude ?? [],
@@ -305,9 +307,8 @@ connection.onCodeAction(({ textDocument, range, context }) =>
 );
 
 connection.onExecuteCommand(async ({ command, arguments: given }, token) => {
-  if (command !== methods.runTaskCommand)
-    throw new ResponseError(ErrorCodes.MethodNotFound, `Unknown command ${command}`);
-  const task = given?.[0] as methods.TaskArguments | undefined;
+  if (command !== runTaskCommand) throw new ResponseError(ErrorCodes.MethodNotFound, `Unknown command ${command}`);
+  const task = given?.[0] as TaskArguments | undefined;
   return serve(token, async ({ host }) => {
     if (!task || !Object.hasOwn(taskTitles, task.task)) {
       const names = Object.keys(taskTitles).join(", ");
@@ -321,15 +322,15 @@ connection.onExecuteCommand(async ({ command, arguments: given }, token) => {
       progress.done();
       throw error;
     });
-    sent(connection.sendNotification(methods.revealSession, { sessionId: started.sessionId }));
+    sent(connection.sendNotification(clientMethods.revealSession, { sessionId: started.sessionId }));
     void started.done
       .catch((error: unknown) => show(MessageType.Error, messageOf(error)))
       .finally(() => progress.done());
-    return { sessionId: started.sessionId } satisfies methods.RunTaskResult;
+    return { sessionId: started.sessionId } satisfies RunTaskResult;
   });
 });
 
-const taskTitles: { readonly [task in methods.TaskName]: string } = {
+const taskTitles: { readonly [task in TaskName]: string } = {
   fix: "Fixing a problem",
   fix_file: "Fixing all problems in the file",
   explain: "Explaining",

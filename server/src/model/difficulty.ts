@@ -4,7 +4,7 @@
  * Not here: which model that leads to (`router.ts`). Easily got wrong: it is a guess from few signs, and a hard task that
  * is taken for an easy one costs more than the reverse, so what nothing speaks for is not easy.
  */
-import type { TaskName } from "../protocol/methods.ts";
+import type { TaskName } from "../protocol/tasks.ts";
 
 /** What is looked at. */
 export interface TaskFacts {

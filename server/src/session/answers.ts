@@ -13,7 +13,7 @@ import { type EvidenceDeps, gatherEvidence, type MadeCall, stillHolds } from "..
 import { identify } from "../cache/identity.ts";
 import { isQuestion } from "../cache/meaning.ts";
 import type { ModelMessage, Provider } from "../model/provider.ts";
-import type { TaskName } from "../protocol/methods.ts";
+import type { TaskName } from "../protocol/tasks.ts";
 import type { Json, PromptPart, ToolKind, TurnId } from "../protocol/types.ts";
 import { buildRequest } from "./context.ts";
 import type { Pauses } from "./pauses.ts";

@@ -5,7 +5,7 @@
  * to the size of the prompt and says nothing about how hard the task is.
  */
 import { estimateTokens, holdsImages, type RouteFacts } from "../model/router.ts";
-import type { TaskName } from "../protocol/methods.ts";
+import type { TaskName } from "../protocol/tasks.ts";
 import type { PromptPart, SessionId } from "../protocol/types.ts";
 import { messagesOf, type SessionState } from "./reduce.ts";
 

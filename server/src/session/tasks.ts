@@ -5,7 +5,7 @@
  * text, because it is read through the workspace, and is frozen when the prompt is sent.
  */
 import { assertNever, RequestError } from "../base/errors.ts";
-import type { TaskArguments, TaskDiagnostic } from "../protocol/methods.ts";
+import type { TaskArguments, TaskDiagnostic } from "../protocol/tasks.ts";
 import type { PromptPart, ReferencePart } from "../protocol/types.ts";
 import type { Workspace } from "../workspace/workspace.ts";
 

@@ -10,7 +10,8 @@ import { log } from "../base/trace.ts";
 import type { AnswerCache } from "../cache/answerCache.ts";
 import type { Route, RouteFacts } from "../model/router.ts";
 import type { TokenCounts } from "../model/tokens.ts";
-import type { PromptParams, PromptResult, TaskName } from "../protocol/methods.ts";
+import type { PromptParams, PromptResult } from "../protocol/methods.ts";
+import type { TaskName } from "../protocol/tasks.ts";
 import type {
   ApprovalChoice,
   Failure,

@@ -138,7 +138,8 @@ export function createEditorWorkspace(
     await newsOf(uri, before.document);
     const edited = port.openDocument(uri);
     const isOurs = edited !== undefined && sameButForEndings(edited.text, text);
-    if (isOurs && before.file.source === "disk" && (await port.save(uri, edited))) {
+    const isClean = isOurs && before.file.source === "disk" && (await hasOnDisk(uri, before.file));
+    if (isClean && (await port.save(uri, edited))) {
       // Saving may format: what is there then is the outcome of this edit.
       const saved = await currentOf(uri, neverAborted);
       if (saved) {
@@ -148,6 +149,11 @@ export function createEditorWorkspace(
     }
     // If the user has typed since, that is a later version, for the next swap to find.
     return toFileText(uri, inStyleOf(text, before.document.text), undefined);
+  }
+
+  /** Whether nobody has saved meanwhile: what they did may be undone in the editor, and then only the disk has it. */
+  async function hasOnDisk(uri: string, { version }: FileText): Promise<boolean> {
+    return (await readIfReadable(base, uri, neverAborted))?.version === version;
   }
 
   /** The edit's outcome and the news of it come on two ways; waits until the second has arrived as well. */

@@ -4,7 +4,8 @@ import { ProviderError, type ProviderErrorKind } from "../../../server/src/base/
 import { Breaker, withBreaker } from "../../../server/src/model/breaker.ts";
 import { compose, type ModelEvent, type Provider } from "../../../server/src/model/provider.ts";
 import { withRetry } from "../../../server/src/model/retry.ts";
-import { collect, fakeClock, modelRequest, noAbort, noUsage } from "./support.ts";
+import { noUsage } from "../../../server/src/model/usage.ts";
+import { collect, fakeClock, modelRequest, noAbort } from "./support.ts";
 
 const text: ModelEvent = { type: "text_delta", index: 0, text: "hi" };
 const done: ModelEvent = { type: "done", stop: "end_turn", usage: noUsage };

@@ -14,10 +14,11 @@ import { proposeLimit } from "../../../server/src/model/budgetWords.ts";
 import { costOf, fromUsd } from "../../../server/src/model/price.ts";
 import type { ModelMessage, ModelRequest, Provider } from "../../../server/src/model/provider.ts";
 import { withRetry } from "../../../server/src/model/retry.ts";
+import { noUsage } from "../../../server/src/model/usage.ts";
 import type { SessionId, TurnId, Usage } from "../../../server/src/protocol/types.ts";
 import { Spending } from "../../../server/src/storage/spending.ts";
 import { type Seeded, seeded } from "../workspace/seeded.ts";
-import { fakeClock, modelRequest, modelSpec, noUsage, requestAccount, userMessage } from "./support.ts";
+import { fakeClock, modelRequest, modelSpec, requestAccount, userMessage } from "./support.ts";
 
 const model = modelSpec({
   id: "test/dear",

@@ -5,7 +5,8 @@ import { isAbort, ProviderError } from "../../../server/src/base/errors.ts";
 import { Limiter, withLimiter } from "../../../server/src/model/limiter.ts";
 import type { ModelEvent, Provider } from "../../../server/src/model/provider.ts";
 import { readLimits } from "../../../server/src/model/rateLimits.ts";
-import { collect, fakeClock, modelRequest, noAbort, noUsage, scripted } from "./support.ts";
+import { noUsage } from "../../../server/src/model/usage.ts";
+import { collect, fakeClock, modelRequest, noAbort, scripted } from "./support.ts";
 
 const done: ModelEvent = { type: "done", stop: "end_turn", usage: noUsage };
 

@@ -3,7 +3,8 @@ import { expect, test } from "vitest";
 import { ProviderError } from "../../../server/src/base/errors.ts";
 import { type Measurement, withMeasuring } from "../../../server/src/model/measured.ts";
 import type { Provider } from "../../../server/src/model/provider.ts";
-import { collect, modelRequest, noAbort, noUsage } from "./support.ts";
+import { noUsage } from "../../../server/src/model/usage.ts";
+import { collect, modelRequest, noAbort } from "./support.ts";
 
 async function measure(outputTokens: number, ms: number, error?: Error, signal = noAbort()): Promise<Measurement[]> {
   let now = 0;

@@ -2,9 +2,9 @@
 import { describe, expect, test } from "vitest";
 import { catalog, findModel } from "../../../server/src/model/catalog.ts";
 import { affordableOutput, costOf, fromUsd, highestCost, toUsd } from "../../../server/src/model/price.ts";
+import { noUsage } from "../../../server/src/model/usage.ts";
 import type { ModelPrice, Usage } from "../../../server/src/protocol/types.ts";
 import { seeded } from "../workspace/seeded.ts";
-import { noUsage } from "./support.ts";
 
 /** The same sum in decimal digits: prices as written, times tokens, twelve digits after the point, rounded up to nine. */
 function exact(price: ModelPrice, usage: Usage): bigint {

@@ -4,8 +4,9 @@ import { isAbort } from "../../../server/src/base/errors.ts";
 import type { ModelEvent, ModelMessage } from "../../../server/src/model/provider.ts";
 import { createRecordedProvider, withRecording } from "../../../server/src/model/recorded.ts";
 import { parseRecording } from "../../../server/src/model/recording.ts";
+import { noUsage } from "../../../server/src/model/usage.ts";
 import type { AssistantBlock, AssistantPart } from "../../../server/src/protocol/types.ts";
-import { callId, collect, fakeClock, modelRequest, noAbort, noUsage, scripted, userMessage } from "./support.ts";
+import { callId, collect, fakeClock, modelRequest, noAbort, scripted, userMessage } from "./support.ts";
 
 const prompt = "Fix the failing test";
 const call = (id: string, name: string): AssistantPart => ({

@@ -3,7 +3,8 @@ import { expect, test } from "vitest";
 import { isAbort, ProviderError, type ProviderErrorKind } from "../../../server/src/base/errors.ts";
 import type { ModelEvent } from "../../../server/src/model/provider.ts";
 import { withRetry } from "../../../server/src/model/retry.ts";
-import { collect, fakeClock, modelRequest, noAbort, noUsage, scripted } from "./support.ts";
+import { noUsage } from "../../../server/src/model/usage.ts";
+import { collect, fakeClock, modelRequest, noAbort, scripted } from "./support.ts";
 
 const text: ModelEvent = { type: "text_delta", index: 0, text: "hi" };
 const done: ModelEvent = { type: "done", stop: "end_turn", usage: noUsage };

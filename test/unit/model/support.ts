@@ -11,7 +11,7 @@ import type {
   Provider,
   RequestAccount,
 } from "../../../server/src/model/provider.ts";
-import type { CallId, ModelSpec, SessionId, TurnId, Usage } from "../../../server/src/protocol/types.ts";
+import type { CallId, ModelSpec, SessionId, TurnId } from "../../../server/src/protocol/types.ts";
 
 /** A model spec of a vendor's size. */
 export function modelSpec(changes: Partial<ModelSpec> = {}): ModelSpec {
@@ -54,19 +54,21 @@ export function userMessage(text: string): ModelMessage {
   return { role: "user", parts: [{ type: "text", text }] };
 }
 
+/** A prompt of one text that tells whenever its parts are looked at. */
+export function countingMessage(text: string, onLook: () => void): ModelMessage {
+  return {
+    role: "user",
+    get parts() {
+      onLook();
+      return [{ type: "text", text }] as const;
+    },
+  };
+}
+
 /** A call id. */
 export function callId(id: string): CallId {
   return id as CallId;
 }
-
-/** Usage of nothing. */
-export const noUsage: Usage = {
-  inputTokens: 0,
-  cacheReadTokens: 0,
-  cacheWriteTokens: 0,
-  outputTokens: 0,
-  thinkingTokens: 0,
-};
 
 /** A clock that a test reads: sleeping only moves it, and is written down. */
 export interface FakeClock extends Clock {

@@ -5,7 +5,7 @@ import type { ModelMessage } from "../../../server/src/model/provider.ts";
 import { TokenCounts } from "../../../server/src/model/tokens.ts";
 import type { ImagePart } from "../../../server/src/protocol/types.ts";
 import { usageOf } from "../../support/scriptedProvider.ts";
-import { modelRequest, modelSpec } from "./support.ts";
+import { countingMessage, modelRequest, modelSpec } from "./support.ts";
 
 const says = (text: string): ModelMessage => ({ role: "user", parts: [{ type: "text", text }] });
 const answers = (text: string): ModelMessage => ({
@@ -75,13 +75,10 @@ describe("a prompt", () => {
   test("is measured message by message once, however often it is asked for", () => {
     const counts = new TokenCounts();
     let looked = 0;
-    const counting = (text: string): ModelMessage => ({
-      role: "user",
-      get parts() {
+    const counting = (text: string) =>
+      countingMessage(text, () => {
         looked += 1;
-        return [{ type: "text", text }] as const;
-      },
-    });
+      });
     const messages = Array.from({ length: 200 }, (_, at) => counting(`message ${at}`));
     for (let end = 100; end <= 200; end++) {
       const request = modelRequest({ messages: messages.slice(0, end) });

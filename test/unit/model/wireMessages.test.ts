@@ -4,7 +4,7 @@ import { toAnthropicRequest } from "../../../server/src/model/anthropicRequest.t
 import { toChatRequest } from "../../../server/src/model/openaiChat.ts";
 import { toResponsesRequest } from "../../../server/src/model/openaiResponses.ts";
 import type { ModelMessage, ModelRequest } from "../../../server/src/model/provider.ts";
-import { modelRequest, modelSpec } from "./support.ts";
+import { countingMessage, modelRequest, modelSpec } from "./support.ts";
 
 const formats: readonly (readonly [string, (request: ModelRequest) => unknown])[] = [
   ["Anthropic Messages", toAnthropicRequest],
@@ -14,13 +14,10 @@ const formats: readonly (readonly [string, (request: ModelRequest) => unknown])[
 
 test.each(formats)("%s", (_, toRequest) => {
   let looked = 0;
-  const counting = (text: string): ModelMessage => ({
-    role: "user",
-    get parts() {
+  const counting = (text: string) =>
+    countingMessage(text, () => {
       looked += 1;
-      return [{ type: "text", text }] as const;
-    },
-  });
+    });
   const messages = Array.from({ length: 200 }, (_unused, at) => counting(`message ${at}`));
   toRequest(modelRequest({ messages: messages.slice(0, 100) }));
   const perMessage = looked / 100;

@@ -1,6 +1,6 @@
 /** Prompts of code actions and palette commands: what is asked, what is shown, what is refused. */
 import { expect, test } from "vitest";
-import type { TaskArguments } from "../../../server/src/protocol/methods.ts";
+import type { TaskArguments } from "../../../server/src/protocol/tasks.ts";
 import { composeTask } from "../../../server/src/session/tasks.ts";
 import { createMemoryWorkspace } from "../../support/memoryWorkspace.ts";
 

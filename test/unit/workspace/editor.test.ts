@@ -68,6 +68,25 @@ describe("an editor's workspace", () => {
     expect((await workspace.read(uri, signal)).version).toBe(first.version);
   });
 
+  it("does not save over what came to the disk while it edited", async () => {
+    await openWith("one\n");
+    const disk = createDiskWorkspace({ root, outputDir: root, environment: {}, createId: () => "id" });
+    const port: FakeEditor = {
+      ...editor,
+      applyEdit: async (...edits) => {
+        const applied = await editor.applyEdit(...edits);
+        // The user has typed, saved and undone: their words are on the disk alone.
+        await writeFile(join(root, "a.txt"), "mine\none\n");
+        return applied;
+      },
+    };
+    const over = createEditorWorkspace(disk, port);
+    const { version } = await over.read(uri, signal);
+    expect(await over.swap(uri, version, "one\ntwo\n", signal)).toMatchObject({ applied: true });
+    expect(await onDisk()).toBe("mine\none\n");
+    expect(editor.isDirty(uri)).toBe(true);
+  });
+
   it("edits and saves a clean document in one step that touches only what differs", async () => {
     await openWith("\uFEFFone\r\ntwo\r\nthree\r\n");
     expect(await edit("\uFEFFone\r\ntwenty\r\nthree\r\n")).toMatchObject({ applied: true, file: { source: "disk" } });
