@@ -22,6 +22,8 @@ export interface WorkbenchOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** The folder of the extension. Default: `HERMES_EXTENSION`, or else the project. */
   readonly extension?: string;
+  /** The folder of a second extension, a test's own; it is installed, because only one can be under development. */
+  readonly companion?: string;
   /** Settings, merged over the rig's. */
   readonly settings?: Readonly<Record<string, unknown>>;
   /** A module that the extension host runs as tests; see `exit`. */
@@ -108,8 +110,10 @@ export async function openWorkbench(options: WorkbenchOptions): Promise<Workbenc
       log.push(text);
       if (log.length > 2000) log.shift();
     };
+    const stateFolder = path.join(folder, "state");
+    if (options.companion !== undefined) await installCompanion(options.companion, stateFolder);
     const server = await startWebServer({
-      stateFolder: path.join(folder, "state"),
+      stateFolder,
       port: 0,
       testDriver: true,
       env: testEnvironment(folder, options.env ?? {}),
@@ -240,6 +244,12 @@ async function layOut(folder: string, content: string | Readonly<Record<string, 
     }
   }
   return workspace;
+}
+
+async function installCompanion(folder: string, stateFolder: string): Promise<void> {
+  const manifest = JSON.parse(await fs.readFile(path.join(folder, "package.json"), "utf8"));
+  const name = `${manifest.publisher}.${manifest.name}-${manifest.version}`;
+  await fs.cp(folder, path.join(stateFolder, "extensions", name), { recursive: true });
 }
 
 /** The machine's environment with a home of its own and without keys or addresses of models. */
