@@ -8,7 +8,7 @@
 import fs from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
-import type { FrameLocator, Page } from "playwright-core";
+import type { FrameLocator, Locator, Page } from "playwright-core";
 import { root } from "../../rig/bootstrap.mjs";
 import { hostEnvironment } from "../../rig/hostEnvironment.ts";
 import { startWebServer, type WebServer } from "../../rig/webServer.ts";
@@ -54,8 +54,8 @@ export interface Workbench {
   readonly openFile: (relativePath: string) => Promise<void>;
   /** The text of a workspace file on disk. */
   readonly readFile: (relativePath: string) => Promise<string>;
-  /** Takes a picture: `test-results/<name>-<label>.png`. */
-  readonly screenshot: (label: string) => Promise<string>;
+  /** Takes a picture, of all or of one part: `test-results/<name>-<label>.png`. */
+  readonly screenshot: (label: string, part?: Locator) => Promise<string>;
   /** Loads the page anew, as a user would, and waits until the workbench is back. */
   readonly reload: () => Promise<void>;
   /** Closes the page, the server and everything below it, and removes the folders. */
@@ -174,10 +174,10 @@ export async function openWorkbench(options: WorkbenchOptions): Promise<Workbenc
         await (relativePath.endsWith(".ipynb") ? cells : text).waitFor();
       },
       readFile: (relativePath) => fs.readFile(path.join(workspace, relativePath), "utf8"),
-      screenshot: async (label) => {
+      screenshot: async (label, part) => {
         const file = resultFile(options.name, label, "png");
         await fs.mkdir(path.dirname(file), { recursive: true });
-        await page.screenshot({ path: file });
+        await (part ?? page).screenshot({ path: file });
         return file;
       },
       reload: async () => {
