@@ -143,7 +143,7 @@ function Table({ name, rows, keyOf, label = (key) => key }: TableProps) {
         {sorted.slice(0, shownSessions).map(({ key, group, total }) => (
           <tr key={key}>
             <th scope="row" title={label(key)}>
-              {label(key)}
+              <span class="cost-name">{label(key)}</span>
             </th>
             <td title={money(group)}>{shortMoney(total)}</td>
             <td>{count(total.requests)}</td>

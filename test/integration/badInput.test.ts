@@ -50,6 +50,21 @@ test.each<[string, ScriptCall, RegExp]>([
   expect(new Uint8Array(await readFile(join(play.root, "image.bin")))).toEqual(files["image.bin"]);
 });
 
+test("the same failing edit is not looked for again in a turn, and is told the text that is there", async () => {
+  const wrong = edit("a.txt", "two", "2");
+  await using play = await startPlay({ files, script: steps([wrong], [wrong], [wrong, read("a.txt")]) });
+  const [first, second, third] = await results(play);
+  expect(first?.text).toMatch(/^"old" occurs more than once in a\.txt at lines 2, 3\./);
+  const again = "This is the same edit that has already failed in this turn. Do not try it again.";
+  const place = "Lines 1-4 there are:\none\ntwo\ntwo\nthree\n[end of line 4]";
+  expect(second).toEqual({ isError: true, text: `${again} ${first?.text}\n${place}` });
+  expect(third).toEqual(second);
+  expect(await play.read("a.txt")).toBe(files["a.txt"]);
+  // What the model was sent is what the journal has.
+  const sent = play.double.requests.at(-1)?.view?.turns.flatMap((turn) => (turn.role === "user" ? turn.results : []));
+  expect(sent?.map(({ text }) => text).slice(0, 3)).toEqual([first?.text, second?.text, third?.text]);
+});
+
 test("a file of 2 GB is refused by its size, unread", async () => {
   await using play = await startPlay({ files, script: steps([read("huge.log")]) });
   const handle = await open(join(play.root, "huge.log"), "w");

@@ -19,7 +19,7 @@ import type {
   TurnId,
 } from "../protocol/types.ts";
 import type { SessionStore } from "../storage/store.ts";
-import { countLines } from "../text/diff.ts";
+import { countLines, furtherCounts, type LineCounts } from "../text/diff.ts";
 import { encodeText, isAscii, utf8, withMarkOf } from "../text/encoding.ts";
 import { isFormatted, sameWords } from "../text/userEdits.ts";
 import {
@@ -234,9 +234,10 @@ type Ports = Pick<
 function portsFor(deps: ToolCallDeps, callId: CallId, waitMs: () => number, signal: AbortSignal): Ports {
   /** Files as this call left them. */
   const written = new Map<string, FileText>();
+  const counted: ChangeDeps["counted"] = new Map();
   const change: ToolContext["change"] = (wanted) =>
     inPhase("apply", () =>
-      deps.fileOrder.run(wanted.uri, () => applyChange({ ...deps, written }, callId, wanted, signal)),
+      deps.fileOrder.run(wanted.uri, () => applyChange({ ...deps, written, counted }, callId, wanted, signal)),
     );
   return {
     turnId: deps.turnId,
@@ -275,13 +276,19 @@ function filesOf(deps: ToolCallDeps, callId: CallId): FileCallDeps {
   };
 }
 
+interface ChangeDeps extends ToolCallDeps {
+  readonly written: Map<string, FileText>;
+  /** What this call has counted of a file, and the text that it began with. */
+  readonly counted: Map<string, LineCounts & { readonly start: string | null }>;
+}
+
 async function applyChange(
-  deps: ToolCallDeps & { readonly written: Map<string, FileText> },
+  deps: ChangeDeps,
   callId: CallId,
   { uri, before, text: given }: Parameters<ToolContext["change"]>[0],
   signal: AbortSignal,
 ): ReturnType<ToolContext["change"]> {
-  const { session, turnId, workspace, store, memory } = deps;
+  const { session, turnId, workspace, store, memory, counted } = deps;
   const encoding = await encodingFor(workspace, uri, before, given);
   const normal = given === null ? null : ((await workspace.normalText?.(uri, given, signal)) ?? given);
   const text = before || normal === null || !encoding ? normal : withMarkOf(encoding, normal);
@@ -289,12 +296,14 @@ async function applyChange(
     putText(store, before?.text ?? null, encoding),
     putText(store, text, encoding),
   ]);
-  const counts = countLines(before?.text ?? null, text);
+  const known = counted.get(uri);
+  const start = known ? known.start : (before?.text ?? null);
+  const counts = countLines(start, text);
   const change: FileChange = {
     uri,
     before: beforeBlob,
     after: afterBlob,
-    ...counts,
+    ...(known ? furtherCounts(known, counts) : counts),
     ...(encoding === undefined ? {} : { encoding }),
     ...(before?.mode === undefined ? {} : { mode: before.mode }),
     ...(before === null ? await countNewFolders(workspace, uri, signal) : {}),
@@ -313,6 +322,7 @@ async function applyChange(
     await failed();
     return { applied: false, current: outcome.current };
   }
+  counted.set(uri, { ...counts, start });
   if (outcome.file?.source === "disk" && text !== null && isFormatted(text, outcome.file.text)) {
     await recordSaved(deps, callId, { uri, before: text, after: outcome.file.text, encoding });
   }
@@ -333,7 +343,7 @@ interface SavedText {
 
 /** What the editor's saving made of a change, its formatter's work, belongs to the change. */
 async function recordSaved(
-  { session, turnId, store }: ToolCallDeps,
+  { session, turnId, store, counted }: ChangeDeps,
   callId: CallId,
   { uri, before, after, encoding }: SavedText,
 ): Promise<void> {
@@ -341,7 +351,8 @@ async function recordSaved(
     (error: unknown) => log("warn", "What saving made of a file is not recorded", error),
   );
   if (!blobs) return;
-  const counts = countLines(before, after);
+  const known = counted.get(uri);
+  const counts = known ? furtherCounts(known, countLines(known.start, after)) : countLines(before, after);
   const change: FileChange = { uri, before: blobs[0], after: blobs[1], ...counts, ...(encoding ? { encoding } : {}) };
   await session.append({ type: "file_changed", turnId, callId, change });
 }

@@ -75,6 +75,17 @@ export function countLines(oldText: string | null, newText: string | null): Line
 }
 
 /**
+ * What a second change counts beyond the first when they follow each other as one: formatting beyond its edit. Never below
+ * zero, so that both together count at least what the whole does.
+ */
+export function furtherCounts(first: LineCounts, whole: LineCounts): LineCounts {
+  return {
+    addedLines: Math.max(0, whole.addedLines - first.addedLines),
+    removedLines: Math.max(0, whole.removedLines - first.removedLines),
+  };
+}
+
+/**
  * A unified diff with `context` lines around each change (3 unless told), or "" when nothing differs. `null` stands for
  * a file that does not exist.
  */

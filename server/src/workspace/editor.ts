@@ -201,7 +201,7 @@ export function createEditorWorkspace(
   async function moveFile(move: BaseMove, from: string, to: string, signal: AbortSignal): Promise<MoveOutcome> {
     const open = await readOpen(from, signal);
     if (!open) return move(from, to, signal);
-    if (await base.findTree?.(to, 1, signal)) return move(from, to, signal);
+    if (await isTaken(from, to, signal)) return move(from, to, signal);
     signal.throwIfAborted();
     if (port.renameFile && (await port.renameFile(from, to))) {
       await newsOf(from, open.document);
@@ -213,6 +213,13 @@ export function createEditorWorkspace(
     throw new ToolError(
       `${from} is open in the editor with unsaved changes, and the editor did not move it. Ask the user to save it first.`,
     );
+  }
+
+  /** On a disk that ignores case, a file is in the way of its own new spelling. */
+  async function isTaken(from: string, to: string, signal: AbortSignal): Promise<boolean> {
+    if (!(await base.findTree?.(to, 1, signal))) return false;
+    const [source, target] = await Promise.all([base.resolve(from), base.resolve(to)]);
+    return source.uri !== target.uri || from.toLowerCase() !== to.toLowerCase();
   }
 
   async function isDirty(path: string, signal: AbortSignal): Promise<boolean> {

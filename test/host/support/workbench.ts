@@ -8,7 +8,7 @@
 import fs from "node:fs/promises";
 import os from "node:os";
 import path from "node:path";
-import type { FrameLocator, Page } from "playwright-core";
+import type { FrameLocator, Locator, Page } from "playwright-core";
 import { root } from "../../rig/bootstrap.mjs";
 import { hostEnvironment } from "../../rig/hostEnvironment.ts";
 import { startWebServer, type WebServer } from "../../rig/webServer.ts";
@@ -22,6 +22,8 @@ export interface WorkbenchOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** The folder of the extension. Default: `HERMES_EXTENSION`, or else the project. */
   readonly extension?: string;
+  /** The folder of a second extension, a test's own; it is installed, because only one can be under development. */
+  readonly companion?: string;
   /** Settings, merged over the rig's. */
   readonly settings?: Readonly<Record<string, unknown>>;
   /** A module that the extension host runs as tests; see `exit`. */
@@ -52,8 +54,8 @@ export interface Workbench {
   readonly openFile: (relativePath: string) => Promise<void>;
   /** The text of a workspace file on disk. */
   readonly readFile: (relativePath: string) => Promise<string>;
-  /** Takes a picture: `test-results/<name>-<label>.png`. */
-  readonly screenshot: (label: string) => Promise<string>;
+  /** Takes a picture, of all or of one part: `test-results/<name>-<label>.png`. */
+  readonly screenshot: (label: string, part?: Locator) => Promise<string>;
   /** Loads the page anew, as a user would, and waits until the workbench is back. */
   readonly reload: () => Promise<void>;
   /** Closes the page, the server and everything below it, and removes the folders. */
@@ -108,8 +110,10 @@ export async function openWorkbench(options: WorkbenchOptions): Promise<Workbenc
       log.push(text);
       if (log.length > 2000) log.shift();
     };
+    const stateFolder = path.join(folder, "state");
+    if (options.companion !== undefined) await installCompanion(options.companion, stateFolder);
     const server = await startWebServer({
-      stateFolder: path.join(folder, "state"),
+      stateFolder,
       port: 0,
       testDriver: true,
       env: testEnvironment(folder, options.env ?? {}),
@@ -170,10 +174,10 @@ export async function openWorkbench(options: WorkbenchOptions): Promise<Workbenc
         await (relativePath.endsWith(".ipynb") ? cells : text).waitFor();
       },
       readFile: (relativePath) => fs.readFile(path.join(workspace, relativePath), "utf8"),
-      screenshot: async (label) => {
+      screenshot: async (label, part) => {
         const file = resultFile(options.name, label, "png");
         await fs.mkdir(path.dirname(file), { recursive: true });
-        await page.screenshot({ path: file });
+        await (part ?? page).screenshot({ path: file });
         return file;
       },
       reload: async () => {
@@ -240,6 +244,12 @@ async function layOut(folder: string, content: string | Readonly<Record<string, 
     }
   }
   return workspace;
+}
+
+async function installCompanion(folder: string, stateFolder: string): Promise<void> {
+  const manifest = JSON.parse(await fs.readFile(path.join(folder, "package.json"), "utf8"));
+  const name = `${manifest.publisher}.${manifest.name}-${manifest.version}`;
+  await fs.cp(folder, path.join(stateFolder, "extensions", name), { recursive: true });
 }
 
 /** The machine's environment with a home of its own and without keys or addresses of models. */

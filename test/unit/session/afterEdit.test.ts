@@ -39,6 +39,7 @@ async function step(calls: readonly Json[], diagnosticsWaitMs = 500) {
   const texts = new Map<BlobId | null, string>();
   const results: string[] = [];
   const changes: (readonly [string | undefined, string | undefined])[] = [];
+  const counts: (readonly [number, number])[] = [];
   let now = 1_000;
   const waits: number[] = [];
   const workspace = createEditorWorkspace(
@@ -61,6 +62,7 @@ async function step(calls: readonly Json[], diagnosticsWaitMs = 500) {
           if (body.type === "tool_result") results.push(body.text);
           if (body.type === "file_changed") {
             changes.push([texts.get(body.change.before), texts.get(body.change.after)]);
+            counts.push([body.change.addedLines, body.change.removedLines]);
           }
         }
       },
@@ -89,7 +91,7 @@ async function step(calls: readonly Json[], diagnosticsWaitMs = 500) {
     scheduler.submit({ type: "tool_call", callId: `c${at}` as CallId, name: "edit", input });
   }
   await scheduler.drain();
-  return { results, changes, waits };
+  return { results, changes, counts, waits };
 }
 
 const edit = { path: "a.txt", old: "  two", new: "  TWO" };
@@ -113,6 +115,21 @@ test("an open file that saving formats has the formatting in its journal, and is
   expect(changes).toHaveLength(2);
   expect(results[0]).toContain("The file was formatted");
 });
+
+test.each(["closed", "open"])(
+  "formatting of a file that is %s counts only lines that its edit has not",
+  async (how) => {
+    if (how === "open") editor.open(uri);
+    const { counts } = await step([edit, { path: "a.txt", old: "three", new: "    3\n    three" }]);
+    expect(counts).toEqual([
+      [1, 1],
+      // Saved, the file has "four" without its spaces, which nobody has counted yet.
+      [1, 1],
+      [2, 1],
+      [0, 0],
+    ]);
+  },
+);
 
 test("words that somebody typed and saved meanwhile are not taken for formatting", async () => {
   editor.open(uri);
