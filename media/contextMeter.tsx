@@ -9,7 +9,7 @@ import { useState } from "preact/hooks";
 import type { ContextSection, ContextSize } from "../server/src/protocol/types.ts";
 import { count, percent } from "../server/src/report/numbers.ts";
 import type { Page } from "./page.ts";
-import { Button, Icon } from "./parts.tsx";
+import { Button, Icon, PartsBar } from "./parts.tsx";
 
 /** The share of its room from which on a conversation is called nearly full. */
 const warnFrom = 0.8;
@@ -87,16 +87,12 @@ function Parts({ context, tokens }: { readonly context: ContextSize; readonly to
     { name: "free", label: "Free", size: Math.max(0, window - reserve - tokens) },
   ];
   const scale = whole / Math.max(window, tokens + reserve);
-  let at = 0;
   return (
     <div class="meter-parts">
-      <svg class="fall-whole" preserveAspectRatio="none" viewBox={`0 0 ${whole} 1`} aria-hidden="true">
-        {rows.map(({ name, size }) => {
-          const x = at;
-          at += size * scale;
-          return <rect key={name} class={`section-${name}`} x={x} width={at - x} height="1" />;
-        })}
-      </svg>
+      <PartsBar
+        width={whole}
+        parts={rows.map(({ name, size }) => ({ class: `section-${name}`, width: size * scale }))}
+      />
       <table class="fall-parts">
         <caption>{`${count(tokens)} of ${count(window)} tokens, full at ${count(window - reserve)}`}</caption>
         <thead class="for-screen-readers">

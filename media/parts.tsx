@@ -1,5 +1,6 @@
 /**
- * The small parts that every view is made of: icons, buttons, markdown, ticking time, and a component that skips work.
+ * The small parts that every view is made of: icons, buttons, markdown, bars, ticking time, and a component that skips
+ * work.
  *
  * Not here: anything that knows a session. Easily got wrong: icons are decoration and hidden from screen readers, so a
  * button without text needs its `label`.
@@ -62,6 +63,26 @@ export function Counts({ added, removed }: { readonly added: number; readonly re
     <span class="counts" role="img" aria-label={`${added} lines added, ${removed} removed`}>
       <span class="added">+{added}</span> <span class="removed">−{removed}</span>
     </span>
+  );
+}
+
+/**
+ * A bar of parts side by side; `width` is in the same units as theirs, and each part has a class of its own. Hidden from
+ * screen readers: a table beside it says the same.
+ */
+export function PartsBar(props: {
+  readonly width: number;
+  readonly parts: readonly { readonly class: string; readonly width: number }[];
+}) {
+  let at = 0;
+  return (
+    <svg class="fall-whole" preserveAspectRatio="none" viewBox={`0 0 ${props.width} 1`} aria-hidden="true">
+      {props.parts.map((part) => {
+        const x = at;
+        at += part.width;
+        return <rect key={part.class} class={part.class} x={x} width={at - x} height="1" />;
+      })}
+    </svg>
   );
 }
 

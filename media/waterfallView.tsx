@@ -10,7 +10,7 @@ import { findingsOf } from "../server/src/report/findings.ts";
 import { count, dollars, duration, percent } from "../server/src/report/numbers.ts";
 import type { StepTimes } from "../server/src/report/turnTimes.ts";
 import { causeNames, type Row, type Waterfall, waterfallOf } from "../server/src/report/waterfall.ts";
-import { Icon } from "./parts.tsx";
+import { Icon, PartsBar } from "./parts.tsx";
 import type { TurnView } from "./turnState.ts";
 
 /** Units of a bar's whole width, and what is drawn at least of it. */
@@ -81,16 +81,12 @@ function Parts({ waterfall: { parts, totalMs } }: { readonly waterfall: Waterfal
   const large = parts.filter(({ ms }) => ms >= leastShare * totalMs);
   const small = parts.length - large.length > 1 && !isWhole ? parts.slice(large.length) : [];
   const smallMs = small.reduce((sum, { ms }) => sum + ms, 0);
-  let at = 0;
   return (
     <>
-      <svg class="fall-whole" preserveAspectRatio="none" viewBox={`0 0 ${width} 1`} aria-hidden="true">
-        {parts.map(({ cause, ms }) => {
-          const x = at;
-          at += (width * ms) / totalMs;
-          return <rect key={cause} class={`cause-${cause}`} x={x} width={at - x} height="1" />;
-        })}
-      </svg>
+      <PartsBar
+        width={width}
+        parts={parts.map(({ cause, ms }) => ({ class: `cause-${cause}`, width: (width * ms) / totalMs }))}
+      />
       <table class="fall-parts">
         <caption class="for-screen-readers">What the turn took its time for</caption>
         <thead class="for-screen-readers">
