@@ -7,7 +7,7 @@ import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import { describe, expect, test, vi } from "vitest";
-import type { PendingFile } from "../../server/src/protocol/types.ts";
+import type { PendingFile } from "../../server/src/protocol/review.ts";
 import { createFakeEditor } from "../support/fakeEditor.ts";
 import { disk } from "../support/ignoreCase.ts";
 import type { ScriptCall } from "../support/modelDouble.ts";

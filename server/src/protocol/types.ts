@@ -382,6 +382,7 @@ export interface FileChange {
   readonly after: BlobId | null;
   /** How both are text, as `files.encoding` names it; absent for UTF-8 and for what is no text. */
   readonly encoding?: string;
+  /** Of a further change by the same call: beyond those of the first, so that their sum is what the call changed. */
   readonly addedLines: number;
   readonly removedLines: number;
   /**
