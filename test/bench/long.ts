@@ -8,6 +8,8 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { stat } from "node:fs/promises";
 import { join } from "node:path";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import { readConfig } from "../../server/src/config.ts";
 import { createLocalHost, type LocalHost } from "../../server/src/main/local.ts";
 import { toAnthropicRequest } from "../../server/src/model/anthropicRequest.ts";
@@ -147,8 +149,11 @@ function createBuilder(size: number, seed: string, toRequest: (request: ModelReq
 
 /** Megabytes of heap that the folded state of 10,000 messages holds. */
 function memoryOf(seed: string): number {
+  setFlagsFromString("--expose-gc");
+  const collect: unknown = runInNewContext("gc");
+  if (typeof collect !== "function") throw new Error("Garbage cannot be collected here.");
   const used = () => {
-    globalThis.gc?.();
+    collect();
     return process.memoryUsage().heapUsed;
   };
   const before = used();
