@@ -147,7 +147,8 @@ export function agentChanged<By>(
   }
   const next = stepped({ ...known, shadow, text, by }, after, [who]);
   const { past = [], ...state } = next;
-  return isSettled(next) ? next : { ...state, past: [...past, state].slice(-maxPast) };
+  const isKept = !isSettled(next) && after.length <= maxRevertLength;
+  return isKept ? { ...state, past: [...past, state].slice(-maxPast) } : next;
 }
 
 /** The state after the user accepted some hunks, given by their places in `hunksOf`. The text stays as it is. */

@@ -266,6 +266,14 @@ describe("what is pending", () => {
     expect(shown(userChanged(reverted, second.text))).toEqual([" > new again"]);
   });
 
+  test("a text that goes back to that of a turn which was undone has nothing of it", () => {
+    const first = agentChanged(settled<string>(before), before, before.replace("three", "three again"), "first");
+    const second = agentChanged(first, first.text, first.text?.replace("six", "SIX") ?? "", "second");
+    const undone = withoutAuthors(userChanged(second, before.replace("six", "SIX")), new Set(["first"]));
+    expect(shown(undone)).toEqual(["six > SIX"]);
+    expect(isSettled(userChanged(undone, first.text))).toBe(true);
+  });
+
   test("a line put between lines that are formatted at the same time is the user's", () => {
     const pending = edited(before, before.replace("three", "first\nthird one"));
     const view = userChanged(pending, before.replace("three", "first\nmine\n  third one"));
